@@ -1,0 +1,219 @@
+//! Connections: which URL is fit, what every session is set to, migrations.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::{Duration, Instant};
+
+use sqlx::migrate::MigrateError;
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions, PgSslMode};
+use sqlx::{ConnectOptions, Connection, Executor};
+
+use crate::queue;
+
+/// The port of Supabase's transaction pooler.
+const TRANSACTION_POOLER_PORT: u16 = 6543;
+/// How long a start waits for the database before it gives up.
+const PATIENCE_AT_START: Duration = Duration::from_secs(60);
+/// Pause between two tries at start.
+const PAUSE_AT_START: Duration = Duration::from_secs(1);
+
+/// What can go wrong before the first query. None of the texts contains the URL or its password.
+#[derive(Debug, thiserror::Error)]
+pub enum DbError {
+    /// `DATABASE_URL` cannot be used.
+    #[error("DATABASE_URL {0}")]
+    Url(#[from] UnfitUrl),
+    /// The server could not be reached, or refused the login.
+    #[error("the database cannot be reached: {0}")]
+    Connect(#[source] sqlx::Error),
+    /// A migration failed.
+    #[error("migration failed: {0}")]
+    Migrate(#[from] MigrateError),
+    /// The queue's own schema could not be set up.
+    #[error("the queue's schema could not be set up: {0}")]
+    Queue(#[from] queue::QueueError),
+}
+
+/// Why a `DATABASE_URL` is refused; completes the sentence "DATABASE_URL …".
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum UnfitUrl {
+    /// Not a Postgres URL.
+    #[error("must look like postgres://user:password@host:5432/database")]
+    NotPostgres,
+    /// A pooler in transaction mode runs statements on changing sessions.
+    #[error(
+        "names port 6543, a pooler in transaction mode, where prepared statements, LISTEN and migrations \
+         fail: use the session pooler or the database itself (port 5432)"
+    )]
+    TransactionPooler,
+}
+
+/// A checked `DATABASE_URL`. Its `Debug` shows where, never with what.
+#[derive(Clone)]
+pub struct DatabaseUrl(PgConnectOptions);
+
+impl DatabaseUrl {
+    /// Checks the URL without connecting.
+    pub fn parse(text: &str) -> Result<Self, UnfitUrl> {
+        if !text.starts_with("postgres://") && !text.starts_with("postgresql://") {
+            return Err(UnfitUrl::NotPostgres);
+        }
+        let mut options = PgConnectOptions::from_str(text).map_err(|_| UnfitUrl::NotPostgres)?;
+        if options.get_port() == TRANSACTION_POOLER_PORT {
+            return Err(UnfitUrl::TransactionPooler);
+        }
+        // `prefer` would fall back to plain text without a word.
+        let remote = [".supabase.co", ".supabase.com"].iter().any(|zone| options.get_host().ends_with(zone));
+        if remote && !text.contains("sslmode=") {
+            options = options.ssl_mode(PgSslMode::Require);
+        }
+        Ok(Self(options.log_statements(tracing::log::LevelFilter::Debug)))
+    }
+}
+
+impl fmt::Debug for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.0.get_host(), self.0.get_port())
+    }
+}
+
+/// What a session is for, and with that its limits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    /// Transitions: short, because whoever stops inside one may hold the admission lock.
+    Control,
+    /// Bulk writes: may take as long as a batch takes.
+    Ingest,
+    /// Waits for notifications.
+    Listen,
+}
+
+impl Purpose {
+    /// `SET` rather than startup options: poolers refuse or forget those.
+    const fn settings(self) -> &'static str {
+        match self {
+            // The idle limit is below the lock timeout, so that a stopped process delays others once, not for ever.
+            Self::Control => {
+                "SET lock_timeout = '1s'; SET statement_timeout = '4s'; \
+                 SET idle_in_transaction_session_timeout = '500ms'"
+            }
+            Self::Ingest => {
+                "SET lock_timeout = '1s'; SET statement_timeout = '5min'; \
+                 SET idle_in_transaction_session_timeout = '60s'"
+            }
+            Self::Listen => "SET statement_timeout = 0",
+        }
+    }
+}
+
+async fn set_up(connection: &mut PgConnection, purpose: Purpose, name: &str) -> sqlx::Result<()> {
+    connection.execute(purpose.settings()).await?;
+    // After connecting: a pooler hands sessions on, with the name of whoever opened them.
+    sqlx::query("SELECT set_config('application_name', $1, false)").bind(name).execute(connection).await?;
+    Ok(())
+}
+
+fn pool(url: &DatabaseUrl, purpose: Purpose, name: &str, max: u32) -> PgPool {
+    let name = name.to_owned();
+    PgPoolOptions::new()
+        .max_connections(max)
+        .acquire_timeout(Duration::from_secs(5))
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .after_connect(move |connection, _| {
+            let name = name.clone();
+            Box::pin(async move { set_up(connection, purpose, &name).await })
+        })
+        .connect_lazy_with(url.0.clone())
+}
+
+/// Sessions for transitions and reads; opened at first use. `name` is shown in `pg_stat_activity`.
+pub fn connect_control(url: &DatabaseUrl, name: &str, max: u32) -> PgPool {
+    pool(url, Purpose::Control, name, max)
+}
+
+/// The one session that waits for notifications.
+pub fn connect_listen(url: &DatabaseUrl, name: &str) -> PgPool {
+    pool(url, Purpose::Listen, name, 1)
+}
+
+/// One session for bulk writes; `name` is the worker's id, by which a rescue recognises it.
+pub async fn connect_ingest(url: &DatabaseUrl, name: &str) -> sqlx::Result<PgConnection> {
+    let mut connection = PgConnection::connect_with(&url.0).await?;
+    set_up(&mut connection, Purpose::Ingest, name).await?;
+    Ok(connection)
+}
+
+/// Whether the database answers.
+pub async fn ping(pool: &PgPool) -> sqlx::Result<()> {
+    sqlx::query("SELECT 1").execute(pool).await.map(drop)
+}
+
+/// Brings schema and queue up to date, under the migrator's lock; several processes may do so at once.
+/// A schema newer than this program is left alone: migrations only expand while old programs run.
+pub async fn migrate(url: &str) -> Result<(), DbError> {
+    migrate_at(&DatabaseUrl::parse(url)?).await
+}
+
+async fn migrate_at(url: &DatabaseUrl) -> Result<(), DbError> {
+    let mut connection = PgConnection::connect_with(&url.0).await.map_err(DbError::Connect)?;
+    // Somebody else's migration may hold the lock for long; a login's statement limit (Supabase: 2 min) may be shorter.
+    connection.execute("SET statement_timeout = 0").await.map_err(DbError::Connect)?;
+    let mut migrations = sqlx::migrate!("../../migrations");
+    migrations.set_ignore_missing(true);
+    migrations.run_direct(None, &mut connection, false).await?;
+    queue::set_up(&mut connection).await?;
+    connection.close().await.map_err(DbError::Connect)
+}
+
+/// What a start needs: the database there, the schema up to date if asked for.
+/// Waits up to a minute for a database that is not there yet, with a log line a try.
+pub async fn prepare(url: &DatabaseUrl, migrate: bool) -> Result<(), DbError> {
+    let started = Instant::now();
+    loop {
+        let tried = async {
+            if migrate {
+                return migrate_at(url).await;
+            }
+            let connection = PgConnection::connect_with(&url.0).await.map_err(DbError::Connect)?;
+            connection.close().await.map_err(DbError::Connect)
+        };
+        match tried.await {
+            Err(DbError::Connect(error)) if is_passing(&error) && started.elapsed() < PATIENCE_AT_START => {
+                tracing::warn!(database = ?url, error = %error, "database.unreachable, trying again");
+                tokio::time::sleep(PAUSE_AT_START).await;
+            }
+            done => return done,
+        }
+    }
+}
+
+/// Whether waiting can help: no server yet, or one that is starting, stopping or full; not a wrong password.
+fn is_passing(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut => true,
+        sqlx::Error::Database(error) => {
+            error.code().is_some_and(|code| code.starts_with("57P") || code == "53300")
+        }
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_transaction_pooler_is_refused_with_the_reason() {
+        let url = "postgres://postgres.abc:secret@aws-0-eu.pooler.supabase.com:6543/postgres";
+        assert_eq!(DatabaseUrl::parse(url).unwrap_err(), UnfitUrl::TransactionPooler);
+        assert_eq!(DatabaseUrl::parse("mysql://x").unwrap_err(), UnfitUrl::NotPostgres);
+    }
+
+    #[test]
+    fn supabase_is_never_spoken_to_in_plain_text_by_accident() {
+        let url = DatabaseUrl::parse("postgres://u:secret@db.abc.supabase.co/postgres").unwrap();
+        assert!(matches!(url.0.get_ssl_mode(), PgSslMode::Require));
+        assert!(!format!("{url:?}").contains("secret"));
+    }
+}

@@ -1,0 +1,6 @@
+//! What is exported, and the decisions about it: pure, without IO.
+
+pub mod admission;
+pub mod failure;
+pub mod request;
+pub mod state;

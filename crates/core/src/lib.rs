@@ -1,0 +1,8 @@
+//! What API and worker share: words, states, tables, queue.
+
+pub mod db;
+pub mod export;
+pub mod ids;
+pub mod queue;
+pub mod store;
+pub mod telemetry;

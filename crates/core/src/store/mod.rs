@@ -1,0 +1,109 @@
+//! All SQL on our tables. Each transition is one transaction that locks in one order: exports row, run, task,
+//! admission lock, COMMIT. What depends on a lock is read in a later statement: a statement sees only what was
+//! committed before it began. Time is `clock_timestamp()`: `now()` is as old as its transaction.
+
+pub mod admission;
+pub mod channels;
+pub mod control;
+pub mod ends;
+pub mod exports;
+pub mod reconcile;
+pub mod runs;
+pub mod view;
+pub mod workers;
+
+use std::time::Duration;
+
+use crate::queue::QueueError;
+
+pub use exports::{Created, NewExport};
+pub use view::{ExportView, RunView};
+
+/// What can go wrong in the store.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// A statement failed, or the database is away.
+    #[error(transparent)]
+    Database(#[from] sqlx::Error),
+    /// The queue refused.
+    #[error(transparent)]
+    Queue(#[from] QueueError),
+    /// The fence did not hold: the run has another owner, or none, by now.
+    #[error("the run is no longer this worker's")]
+    Lost,
+    /// A state change touched another number of rows than it must.
+    #[error("{statement} touched {touched} rows")]
+    Unexpected {
+        /// Which statement.
+        statement: &'static str,
+        /// How many rows it touched.
+        touched: u64,
+    },
+}
+
+impl StoreError {
+    fn database(&self) -> Option<&sqlx::Error> {
+        match self {
+            Self::Database(error) | Self::Queue(QueueError::Database(error)) => Some(error),
+            _ => None,
+        }
+    }
+
+    fn code(&self) -> Option<String> {
+        match self.database()? {
+            sqlx::Error::Database(error) => error.code().map(std::borrow::Cow::into_owned),
+            _ => None,
+        }
+    }
+
+    /// The database is away, starting, stopping or full.
+    pub fn is_unavailable(&self) -> bool {
+        match self.database() {
+            Some(
+                sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::Protocol(_),
+            ) => true,
+            Some(sqlx::Error::Database(error)) => {
+                error.code().is_some_and(|code| code.starts_with("57P") || code.starts_with("08") || code == "53300")
+            }
+            _ => false,
+        }
+    }
+
+    /// The database takes no writes (25006), e.g. a free Supabase project over 500 MB.
+    pub fn is_read_only(&self) -> bool {
+        self.code().as_deref() == Some("25006")
+    }
+
+    /// Repeating the whole transaction can help: a lock or idle limit, a deadlock, a terminated or lost session.
+    pub fn is_passing(&self) -> bool {
+        // 55P03 lock_timeout, 57014 statement_timeout, 25P03 idle_in_transaction, 40P01 deadlock, 40001 serialization.
+        self.is_unavailable()
+            || matches!(self.code().as_deref(), Some("55P03" | "57014" | "25P03" | "40P01" | "40001"))
+    }
+}
+
+/// Guards a state change: it touches exactly one row, or the transaction must not commit.
+pub(crate) fn exactly_one(statement: &'static str, touched: u64) -> Result<(), StoreError> {
+    if touched == 1 { Ok(()) } else { Err(StoreError::Unexpected { statement, touched }) }
+}
+
+/// How often a transition is repeated before its error is given to the caller.
+const REPEATS: u32 = 5;
+/// Pause before a repetition.
+const REPEAT_PAUSE: Duration = Duration::from_millis(200);
+
+/// Repeats a transition that met a passing error. The transition itself must find out whether an earlier try of its
+/// own committed although its answer was lost.
+pub(crate) async fn repeated<T>(transition: impl AsyncFn() -> Result<T, StoreError>) -> Result<T, StoreError> {
+    let mut repeats = 0;
+    loop {
+        match transition().await {
+            Err(error) if error.is_passing() && repeats < REPEATS => {
+                repeats += 1;
+                tracing::debug!(error = %error, repeats, "transition.repeated");
+                tokio::time::sleep(REPEAT_PAUSE).await;
+            }
+            done => return done,
+        }
+    }
+}

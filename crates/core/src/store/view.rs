@@ -1,0 +1,165 @@
+//! Exports as clients see them. Counts of an export that is going on are summed over its runs at read.
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use sqlx::postgres::PgPool;
+use uuid::Uuid;
+
+use super::StoreError;
+
+/// An export with its runs; field names are column names.
+#[derive(Debug, Clone, Serialize)]
+pub struct ExportView {
+    /// Its id.
+    pub job_id: Uuid,
+    /// Derived from the runs.
+    pub status: String,
+    /// The only channel of a single-channel export.
+    pub channel_id: Option<String>,
+    /// From this moment on.
+    pub start_at: Option<DateTime<Utc>>,
+    /// Up to this moment, exclusive.
+    pub end_at: Option<DateTime<Utc>>,
+    /// `Json`.
+    pub format: String,
+    /// Whether attachments are downloaded.
+    pub media: bool,
+    /// What else was asked for.
+    pub options: serde_json::Value,
+    /// Messages read and committed.
+    pub message_count: i64,
+    /// New ones among them.
+    pub inserted_count: i64,
+    /// Changed ones among them.
+    pub updated_count: i64,
+    /// Messages with characters that Postgres cannot hold, replaced by U+FFFD.
+    pub repaired_count: i64,
+    /// Bytes of DCE's output read so far.
+    pub bytes_read: i64,
+    /// From the first claim to the end; null until then.
+    pub duration_ms: Option<i64>,
+    /// Of the first failed run: `code`, `message`, `action`, `channel_id`.
+    pub error: Option<serde_json::Value>,
+    /// What is complete but deserves a look.
+    pub warnings: serde_json::Value,
+    /// The request that created it.
+    pub request_id: Option<String>,
+    /// Name of the API key.
+    pub requested_by: Option<String>,
+    /// Rises with every change of state.
+    pub version: i64,
+    /// When a cancel was asked for.
+    pub cancel_requested_at: Option<DateTime<Utc>>,
+    /// When it was submitted.
+    pub created_at: DateTime<Utc>,
+    /// First claim of any run.
+    pub started_at: Option<DateTime<Utc>>,
+    /// When the last run ended.
+    pub finished_at: Option<DateTime<Utc>>,
+    /// One for each channel.
+    pub runs: Vec<RunView>,
+}
+
+/// One channel of an export.
+#[derive(Debug, Clone, Serialize)]
+pub struct RunView {
+    /// Its id.
+    pub id: Uuid,
+    /// `channel`, `discovery` or `import`.
+    pub kind: String,
+    /// The channel or thread.
+    pub channel_id: Option<String>,
+    /// Where it stands.
+    pub status: String,
+    /// Tries so far.
+    pub attempt: i32,
+    /// Failures in a row without progress.
+    pub failures: i32,
+    /// At so many it is given up.
+    pub max_attempts: i32,
+    /// While it waits after a failure: not before.
+    pub next_attempt_at: Option<DateTime<Utc>>,
+    /// Messages read and committed.
+    pub message_count: i64,
+    /// New ones among them.
+    pub inserted_count: i64,
+    /// Changed ones among them.
+    pub updated_count: i64,
+    /// Repaired ones among them.
+    pub repaired_count: i64,
+    /// Bytes of DCE's output read so far.
+    pub bytes_read: i64,
+    /// The oldest message read.
+    pub first_message_id: Option<String>,
+    /// The newest message read.
+    pub last_message_id: Option<String>,
+    /// When that one was written.
+    pub newest_at: Option<DateTime<Utc>>,
+    /// The last failure.
+    pub error: Option<serde_json::Value>,
+    /// What deserves a look.
+    pub warnings: serde_json::Value,
+    /// With its export.
+    pub created_at: DateTime<Utc>,
+    /// First claim.
+    pub started_at: Option<DateTime<Utc>>,
+    /// When it ended.
+    pub finished_at: Option<DateTime<Utc>>,
+}
+
+/// One export with its runs, in one snapshot.
+pub async fn find(pool: &PgPool, job_id: Uuid) -> Result<Option<ExportView>, StoreError> {
+    let mut tx = pool.begin().await?;
+    // Export and runs are two statements: without one snapshot a run could end between them.
+    sqlx::query!("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY").execute(&mut *tx).await?;
+    let Some(export) = sqlx::query!(
+        "SELECT job_id, status, channel_id, start_at, end_at, format, media, options, duration_ms, error, warnings,
+                request_id, requested_by, version, cancel_requested_at, created_at, started_at, finished_at
+           FROM exports WHERE job_id = $1",
+        job_id
+    )
+    .fetch_optional(&mut *tx)
+    .await?
+    else {
+        return Ok(None);
+    };
+    let runs = sqlx::query_as!(
+        RunView,
+        r#"SELECT id, kind, channel_id, status, attempt, failures, max_attempts,
+                  CASE WHEN status = 'pending' AND attempt > 0 THEN run_at END AS next_attempt_at,
+                  message_count, inserted_count, updated_count, repaired_count, bytes_read,
+                  first_message_id, last_message_id, newest_at, error, warnings, created_at, started_at, finished_at
+             FROM export_channels WHERE job_id = $1 ORDER BY id"#,
+        job_id
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    tx.commit().await?;
+    let sum = |count: fn(&RunView) -> i64| runs.iter().map(count).sum();
+    Ok(Some(ExportView {
+        job_id: export.job_id,
+        status: export.status,
+        channel_id: export.channel_id,
+        start_at: export.start_at,
+        end_at: export.end_at,
+        format: export.format,
+        media: export.media,
+        options: export.options,
+        message_count: sum(|run| run.message_count),
+        inserted_count: sum(|run| run.inserted_count),
+        updated_count: sum(|run| run.updated_count),
+        repaired_count: sum(|run| run.repaired_count),
+        bytes_read: sum(|run| run.bytes_read),
+        duration_ms: export.duration_ms,
+        error: export.error,
+        warnings: export.warnings,
+        request_id: export.request_id,
+        requested_by: export.requested_by,
+        version: export.version,
+        cancel_requested_at: export.cancel_requested_at,
+        created_at: export.created_at,
+        started_at: export.started_at,
+        finished_at: export.finished_at,
+        runs,
+    }))
+}

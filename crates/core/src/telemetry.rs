@@ -1,0 +1,52 @@
+//! Logs: one event per fact, as JSON lines or for the eye. Filtered by `RUST_LOG`.
+
+use std::str::FromStr;
+
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// One JSON object a line, for machines.
+    Json,
+    /// For a person at a terminal.
+    Pretty,
+}
+
+/// Why a text is no log format.
+#[derive(Debug, thiserror::Error)]
+#[error("must be `json` or `pretty`")]
+pub struct UnknownLogFormat;
+
+impl FromStr for LogFormat {
+    type Err = UnknownLogFormat;
+
+    fn from_str(text: &str) -> Result<Self, UnknownLogFormat> {
+        match text {
+            "json" => Ok(Self::Json),
+            "pretty" => Ok(Self::Pretty),
+            _ => Err(UnknownLogFormat),
+        }
+    }
+}
+
+/// What is logged when `RUST_LOG` is not set: our own facts, warnings of libraries.
+/// sqlx reports slow statements with their SQL as warnings; a COPY of a full batch is one.
+const DEFAULT_FILTER: &str = "info,sqlx=error,actix_server=warn";
+
+/// Installs the process's subscriber, writing to standard output. Later calls change nothing.
+pub fn init(format: LogFormat) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(DEFAULT_FILTER));
+    let registry = tracing_subscriber::registry().with(filter);
+    let installed = match format {
+        LogFormat::Json => registry
+            .with(tracing_subscriber::fmt::layer().json().flatten_event(true).with_span_list(false))
+            .try_init(),
+        LogFormat::Pretty => registry.with(tracing_subscriber::fmt::layer().with_target(false)).try_init(),
+    };
+    if installed.is_err() {
+        tracing::debug!("telemetry.already_installed");
+    }
+}

@@ -1,0 +1,2 @@
+//! standin
+fn main() {}

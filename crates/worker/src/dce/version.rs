@@ -1,0 +1,121 @@
+//! Which DCE this is, and whether its command line and its JSON are known here.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use super::process::SpawnError;
+
+/// Major version of every DCE that is supported.
+const MAJOR: u16 = 2;
+/// Supported minor versions: `export --include-threads` came with 2.46, the next major changes the
+/// command line and the JSON.
+const MINORS: std::ops::RangeInclusive<u16> = 46..=47;
+
+/// The version of a DCE that this program can drive; others cannot be made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct DceVersion {
+    major: u16,
+    minor: u16,
+    patch: u16,
+}
+
+/// The command lines that DCE has had. A DCE that takes its arguments differently gets a variant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dialect {
+    /// `export -c ID …`, every value behind an option (DCE 2.46 and 2.47).
+    Options,
+}
+
+/// Why no supported version could be found out.
+#[derive(Debug, thiserror::Error)]
+pub enum VersionError {
+    /// The program could not be started.
+    #[error(transparent)]
+    Spawn(#[from] SpawnError),
+    /// The program did not end.
+    #[error("DiscordChatExporter --version did not answer within {} s", .0.as_secs_f32())]
+    TimedOut(Duration),
+    /// The program ended with an error or its output could not be read.
+    #[error("DiscordChatExporter --version failed: {0}")]
+    Failed(String),
+    /// The program says something that is no version.
+    #[error("DiscordChatExporter --version printed {0:?}, which is no version; does DCE_BIN name the right program?")]
+    Unreadable(String),
+    /// A version with another command line or other JSON.
+    #[error("DiscordChatExporter {0} is not supported; install 2.46 or 2.47 (2.47 is the version this service is tested with)")]
+    Unsupported(String),
+}
+
+impl DceVersion {
+    /// How this version takes its arguments.
+    pub const fn dialect(self) -> Dialect {
+        Dialect::Options
+    }
+}
+
+/// Reads the output of `--version`: `v2.47.0` (DCE 2.47), with or without the `v` and the patch.
+impl FromStr for DceVersion {
+    type Err = VersionError;
+
+    fn from_str(output: &str) -> Result<Self, VersionError> {
+        let printed = output.trim();
+        let (major, minor, patch) = numbers(printed)
+            .ok_or_else(|| VersionError::Unreadable(printed.chars().take(80).collect()))?;
+        let version = Self { major, minor, patch };
+        if major == MAJOR && MINORS.contains(&minor) {
+            Ok(version)
+        } else {
+            Err(VersionError::Unsupported(version.to_string()))
+        }
+    }
+}
+
+/// `v1.2.3` or `1.2` as three numbers.
+fn numbers(text: &str) -> Option<(u16, u16, u16)> {
+    let mut parts = text.strip_prefix('v').unwrap_or(text).split('.');
+    let major = number(parts.next()?)?;
+    let minor = number(parts.next()?)?;
+    let patch = parts.next().map_or(Some(0), number)?;
+    parts.next().is_none().then_some((major, minor, patch))
+}
+
+/// Digits only: the standard parser would take a sign.
+fn number(digits: &str) -> Option<u16> {
+    digits.bytes().all(|b| b.is_ascii_digit()).then(|| digits.parse().ok()).flatten()
+}
+
+impl fmt::Display for DceVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}.{}", self.major, self.minor, self.patch)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn supported_versions_are_read_as_dce_prints_them() {
+        for (printed, shown) in [("v2.47.0\n", "2.47.0"), ("v2.46.1", "2.46.1"), ("2.47", "2.47.0")] {
+            assert_eq!(printed.parse::<DceVersion>().unwrap().to_string(), shown);
+        }
+    }
+
+    #[test]
+    fn other_versions_are_refused_with_a_sentence() {
+        for printed in ["v2.45.0", "v2.48.0", "v3.0.0", "v1.47.0"] {
+            let error = printed.parse::<DceVersion>().unwrap_err();
+            assert!(matches!(error, VersionError::Unsupported(_)), "{printed}");
+            assert!(error.to_string().contains("install 2.46 or 2.47"), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_version_is_named() {
+        for printed in ["", "v", "v2", "v2.", "v2.x.0", "v2.+47.0", "v2.47.0.1", "bash 5.2", "v99999.1"] {
+            let error = printed.parse::<DceVersion>().unwrap_err();
+            assert!(matches!(error, VersionError::Unreadable(_)), "{printed:?}: {error}");
+        }
+    }
+}

@@ -1,0 +1,508 @@
+//! Cutting a DCE document into its messages while DCE is still writing it.
+//!
+//! One pass over chunks of any size, in constant memory: finds the root key `messages`, minifies each
+//! message and repairs what Postgres would refuse (see [`super::text`]). Any layout of valid JSON will do.
+//!
+//! A message is handed out only when its follower is seen: the next message, or the array's end. A DCE
+//! that was stopped closes a half-written message so that it parses, with fields missing and an invented
+//! `messageCount` (DCE 2.47: one stop in five), and then nothing follows.
+
+use serde_json::Value;
+
+use super::grammar::{Bracket, Grammar, GrammarFault, MAX_DEPTH};
+use super::header::Header;
+use super::scan::{is_scalar, is_scalar_byte, whitespace_len};
+use super::text::{BadEscape, Progress, StringCopier, valid_utf8};
+
+/// Largest message accepted unless told otherwise, in bytes after minifying: 16 MiB, ten times what Discord's
+/// limits allow, and far below the 256 MB where jsonb ends.
+pub const MAX_MESSAGE_BYTES: usize = 16 << 20;
+
+/// Capacity kept from one message to the next; beyond it a giant's memory is given back.
+const KEPT_CAPACITY: usize = 256 << 10;
+
+/// What stands for the messages when the rest of the root object is read as JSON of its own.
+const TAIL_OPENING: &[u8] = br#"{"messages":null"#;
+
+const BYTE_ORDER_MARK: [u8; 3] = [0xEF, 0xBB, 0xBF];
+
+/// A piece of a document, in the document's order: one header, the messages, one end.
+#[derive(Debug)]
+pub enum Frame<'a> {
+    /// Everything before the messages was read.
+    Header(Box<Header>),
+    /// One whole message.
+    Message {
+        /// The message, minified, without `\u0000` and lone surrogates.
+        json: &'a str,
+        /// How many characters were replaced by U+FFFD.
+        repairs: u32,
+        /// Bytes of the document from the end of the message before (or the document's start) to this
+        /// one's end.
+        source_bytes: u64,
+    },
+    /// The root object is closed and its counts agree.
+    End {
+        /// The document's `messageCount`, if it has one.
+        message_count: Option<u64>,
+    },
+}
+
+/// How a document ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DocumentEnd {
+    /// Closed, with as many messages as it says.
+    Complete {
+        /// Messages handed out.
+        messages: u64,
+        /// The document's `messageCount`, if it has one.
+        message_count: Option<u64>,
+    },
+    /// Not closed, or no JSON from some point on.
+    Cut {
+        /// Messages handed out; one more may have been dropped because nothing followed it.
+        messages: u64,
+        /// Offset of the first byte that cannot stand where it stands; `None` if the bytes just ended.
+        broken_at: Option<u64>,
+    },
+}
+
+/// Why a document is none of DCE's. It is JSON as far as it was read, so this is no matter of waiting for the
+/// rest: reading on would lose messages in silence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum FrameError {
+    /// Something else than an export.
+    #[error("the document is not a JSON object")]
+    NotAnObject,
+    /// The root object is closed, or its messages begin, without a usable channel id before.
+    #[error("the document names no channel id before its messages")]
+    NoChannel,
+    /// Numbers beyond all bounds, for example.
+    #[error("the document's properties outside of its messages cannot be read")]
+    UnreadableProperties,
+    /// The root object is closed.
+    #[error("the document has no `messages`")]
+    NoMessages,
+    /// Something else than an array.
+    #[error("the document's `messages` is not an array")]
+    MessagesNotAnArray,
+    /// A second array would have to be merged with the first.
+    #[error("the document has `messages` twice")]
+    MessagesTwice,
+    /// An element of the array that is no object.
+    #[error("message {index} of the document is not an object")]
+    MessageNotAnObject {
+        /// Counted from 0.
+        index: u64,
+    },
+    /// More than the limit given to [`Framer::new`].
+    #[error("message {index} of the document is larger than {limit} bytes")]
+    MessageTooLarge {
+        /// Counted from 0.
+        index: u64,
+        /// In bytes, after minifying.
+        limit: usize,
+    },
+    /// The header, or what follows the messages, is larger than a message may be.
+    #[error("the document's properties outside of its messages are larger than {limit} bytes")]
+    PropertiesTooLarge {
+        /// In bytes, after minifying.
+        limit: usize,
+    },
+    /// Brackets in brackets.
+    #[error("the document is nested deeper than {MAX_DEPTH} levels")]
+    TooDeep,
+    /// `messageCount` is there, but no count.
+    #[error("the document's `messageCount` is not a number")]
+    CountUnreadable,
+    /// Messages were lost, or added by other hands.
+    #[error("the document says it has {declared} messages but has {found}")]
+    CountMismatch {
+        /// `messageCount`.
+        declared: u64,
+        /// Messages in the array.
+        found: u64,
+    },
+}
+
+/// Reads one document; see the module.
+#[derive(Debug)]
+pub struct Framer {
+    max_message: usize,
+    place: Place,
+    token: Token,
+    grammar: Grammar,
+    text: StringCopier,
+    /// The minified message, or the root object around the messages.
+    buf: Vec<u8>,
+    /// Where the latest string or scalar begins in `buf`.
+    token_start: usize,
+    /// The latest key of the root object is `messages`.
+    at_messages: bool,
+    /// `buf` holds a whole message that waits for its follower.
+    held: bool,
+    message_count: Option<u64>,
+    messages: u64,
+    /// Bytes of the chunks before this one.
+    offset: u64,
+    /// Offset of the end of the latest whole message, and of the one before.
+    message_end: u64,
+    emitted_end: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// Before the root object, with this many bytes of a byte order mark.
+    Start {
+        mark: usize,
+    },
+    /// In the root object, before the messages.
+    Head,
+    Messages,
+    /// In the root object, after the messages.
+    Tail,
+    Closed,
+    Broken {
+        at: u64,
+    },
+    /// An error was returned.
+    Failed,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Token {
+    Between,
+    String,
+    Scalar,
+}
+
+enum Event {
+    Header(Box<Header>),
+    /// The held message has its follower, of which the bracket has been read.
+    Followed,
+    End,
+}
+
+enum Fault {
+    Broken,
+    Document(FrameError),
+}
+
+impl From<GrammarFault> for Fault {
+    fn from(fault: GrammarFault) -> Self {
+        match fault {
+            GrammarFault::Misplaced => Self::Broken,
+            GrammarFault::TooDeep => Self::Document(FrameError::TooDeep),
+        }
+    }
+}
+
+impl From<BadEscape> for Fault {
+    fn from(BadEscape: BadEscape) -> Self {
+        Self::Broken
+    }
+}
+
+impl From<FrameError> for Fault {
+    fn from(error: FrameError) -> Self {
+        Self::Document(error)
+    }
+}
+
+impl Framer {
+    /// A reader at the start of a document that accepts messages up to `max_message` bytes after minifying
+    /// ([`MAX_MESSAGE_BYTES`] suits DCE). Memory is bounded by that and the size of a chunk.
+    pub fn new(max_message: usize) -> Self {
+        Self {
+            max_message,
+            place: Place::Start { mark: 0 },
+            token: Token::Between,
+            grammar: Grammar::new(),
+            text: StringCopier::new(),
+            buf: Vec::with_capacity(KEPT_CAPACITY.min(max_message)),
+            token_start: 0,
+            at_messages: false,
+            held: false,
+            message_count: None,
+            messages: 0,
+            offset: 0,
+            message_end: 0,
+            emitted_end: 0,
+        }
+    }
+
+    /// Reads the next bytes and gives `sink` what became certain by them. After an error, of the document or
+    /// of `sink`, the document is over: further bytes are ignored and [`Framer::finish`] says `Cut`.
+    pub fn push<E: From<FrameError>>(
+        &mut self,
+        chunk: &[u8],
+        sink: &mut impl FnMut(Frame<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut at = 0;
+        while at < chunk.len() && !matches!(self.place, Place::Broken { .. } | Place::Failed) {
+            let emitted = match self.advance(chunk, &mut at) {
+                Ok(None) => Ok(()),
+                Ok(Some(event)) => self.emit(event, sink),
+                Err(Fault::Broken) => {
+                    self.place = Place::Broken { at: self.offset + at as u64 };
+                    Ok(())
+                }
+                Err(Fault::Document(error)) => Err(error.into()),
+            };
+            if let Err(error) = emitted {
+                self.place = Place::Failed;
+                return Err(error);
+            }
+        }
+        self.offset += chunk.len() as u64;
+        Ok(())
+    }
+
+    /// Messages handed out so far.
+    pub fn messages(&self) -> u64 {
+        self.messages
+    }
+
+    /// There are no more bytes: says whether the document is whole. A message without a follower is dropped.
+    pub fn finish(self) -> DocumentEnd {
+        let messages = self.messages;
+        match self.place {
+            Place::Closed => DocumentEnd::Complete { messages, message_count: self.message_count },
+            Place::Broken { at } => DocumentEnd::Cut { messages, broken_at: Some(at) },
+            _ => DocumentEnd::Cut { messages, broken_at: None },
+        }
+    }
+
+    fn emit<E>(
+        &mut self,
+        event: Event,
+        sink: &mut impl FnMut(Frame<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        match event {
+            Event::Header(header) => sink(Frame::Header(header)),
+            Event::End => sink(Frame::End { message_count: self.message_count }),
+            Event::Followed => {
+                let (json, replaced) = valid_utf8(&self.buf);
+                let repairs = self.text.take_repairs().saturating_add(replaced);
+                let source_bytes = self.message_end - self.emitted_end;
+                self.emitted_end = self.message_end;
+                self.held = false;
+                self.messages += 1;
+                sink(Frame::Message { json: &json, repairs, source_bytes })?;
+                self.begin_follower();
+                Ok(())
+            }
+        }
+    }
+
+    /// Reads up to the next event or the chunk's end.
+    fn advance(&mut self, chunk: &[u8], at: &mut usize) -> Result<Option<Event>, Fault> {
+        while *at < chunk.len() {
+            match self.token {
+                Token::Between => {
+                    *at += whitespace_len(&chunk[*at..]);
+                    let Some(&byte) = chunk.get(*at) else { break };
+                    // Messages and their inside are deeper than the two levels that make a document.
+                    let event = if self.grammar.depth() > 2 {
+                        self.inside(byte, at)?;
+                        None
+                    } else {
+                        self.outline(byte, at)?
+                    };
+                    if event.is_some() {
+                        return Ok(event);
+                    }
+                }
+                Token::String => match self.text.copy(chunk, *at, &mut self.buf)? {
+                    Progress::Open => *at = chunk.len(),
+                    Progress::Closed(end) => {
+                        *at = end;
+                        self.end_string()?;
+                    }
+                },
+                Token::Scalar => {
+                    let rest = &chunk[*at..];
+                    let len = rest.iter().position(|byte| !is_scalar_byte(*byte)).unwrap_or(rest.len());
+                    self.buf.extend_from_slice(&rest[..len]);
+                    if len < rest.len() {
+                        self.token = Token::Between;
+                        if !is_scalar(&self.buf[self.token_start..]) {
+                            return Err(Fault::Broken);
+                        }
+                    }
+                    *at += len;
+                }
+            }
+        }
+        self.check_size()?;
+        Ok(None)
+    }
+
+    /// One token anywhere inside a message or a property: copied, with the grammar watching.
+    fn inside(&mut self, byte: u8, at: &mut usize) -> Result<(), Fault> {
+        match byte {
+            b'"' => {
+                self.grammar.string()?;
+                self.token = Token::String;
+                self.token_start = self.buf.len();
+            }
+            b',' => self.grammar.comma()?,
+            b':' => self.grammar.colon()?,
+            b'{' => self.grammar.open(Bracket::Object)?,
+            b'[' => self.grammar.open(Bracket::Array)?,
+            b'}' => self.grammar.close(Bracket::Object)?,
+            b']' => self.grammar.close(Bracket::Array)?,
+            _ if is_scalar_byte(byte) => {
+                self.grammar.scalar()?;
+                self.token = Token::Scalar;
+                self.token_start = self.buf.len();
+                return Ok(());
+            }
+            _ => return Err(Fault::Broken),
+        }
+        self.buf.push(byte);
+        *at += 1;
+        if byte == b'}' && self.grammar.depth() == 2 && self.place == Place::Messages {
+            self.check_size()?;
+            self.held = true;
+            self.message_end = self.offset + *at as u64;
+        }
+        Ok(())
+    }
+
+    /// One token at the document's outline: around, directly in, or directly below the root object.
+    fn outline(&mut self, byte: u8, at: &mut usize) -> Result<Option<Event>, Fault> {
+        match (self.place, self.grammar.depth()) {
+            (Place::Start { mark }, _) => self.start(byte, mark, at).map(|()| None),
+            (Place::Messages, _) => self.between_messages(byte, at),
+            (Place::Head | Place::Tail, 1) if self.at_messages && self.grammar.wants_value() => {
+                if byte != b'[' {
+                    return Err(FrameError::MessagesNotAnArray.into());
+                }
+                self.grammar.open(Bracket::Array)?;
+                *at += 1;
+                self.end_head().map(Some)
+            }
+            (Place::Head, 1) if byte == b'}' => {
+                self.inside(byte, at)?;
+                Err(FrameError::NoMessages.into())
+            }
+            (Place::Tail, 1) if byte == b'}' => {
+                self.inside(byte, at)?;
+                self.end_tail().map(Some)
+            }
+            _ => self.inside(byte, at).map(|()| None),
+        }
+    }
+
+    fn start(&mut self, byte: u8, mark: usize, at: &mut usize) -> Result<(), Fault> {
+        if byte == b'{' && (mark == 0 || mark == BYTE_ORDER_MARK.len()) {
+            self.place = Place::Head;
+            return self.inside(byte, at);
+        }
+        let is_mark = BYTE_ORDER_MARK.get(mark) == Some(&byte) && self.offset + *at as u64 == mark as u64;
+        if !is_mark {
+            return Err(FrameError::NotAnObject.into());
+        }
+        self.place = Place::Start { mark: mark + 1 };
+        *at += 1;
+        Ok(())
+    }
+
+    fn between_messages(&mut self, byte: u8, at: &mut usize) -> Result<Option<Event>, Fault> {
+        match byte {
+            b',' => self.grammar.comma()?,
+            b'{' => self.grammar.open(Bracket::Object)?,
+            b']' => self.grammar.close(Bracket::Array)?,
+            _ if self.grammar.wants_value() && (byte == b'"' || byte == b'[' || is_scalar_byte(byte)) => {
+                return Err(FrameError::MessageNotAnObject { index: self.index() }.into());
+            }
+            _ => return Err(Fault::Broken),
+        }
+        *at += 1;
+        if byte == b',' {
+            return Ok(None);
+        }
+        if self.held {
+            return Ok(Some(Event::Followed));
+        }
+        self.begin_follower();
+        Ok(None)
+    }
+
+    /// Prepares for what follows a message, or the array's opening bracket: a message, or the tail.
+    fn begin_follower(&mut self) {
+        self.buf.clear();
+        if self.buf.capacity() > KEPT_CAPACITY {
+            self.buf.shrink_to(KEPT_CAPACITY);
+        }
+        if self.grammar.depth() == 1 {
+            self.place = Place::Tail;
+            self.buf.extend_from_slice(TAIL_OPENING);
+        } else {
+            self.buf.push(b'{');
+        }
+    }
+
+    fn end_string(&mut self) -> Result<(), Fault> {
+        self.token = Token::Between;
+        if self.grammar.depth() == 1 && self.grammar.after_key() {
+            // Through serde_json, because a key may be written with escapes.
+            let key = serde_json::from_slice::<String>(&self.buf[self.token_start..]);
+            self.at_messages = key.is_ok_and(|key| key == "messages");
+            if self.at_messages && self.place == Place::Tail {
+                return Err(FrameError::MessagesTwice.into());
+            }
+        }
+        Ok(())
+    }
+
+    /// The messages' opening bracket was read.
+    fn end_head(&mut self) -> Result<Event, Fault> {
+        self.check_size()?;
+        self.buf.extend_from_slice(b"null}");
+        let root = self.read_properties()?;
+        let header = Header::read(&root).ok_or(FrameError::NoChannel)?;
+        self.text.take_repairs();
+        self.place = Place::Messages;
+        Ok(Event::Header(Box::new(header)))
+    }
+
+    /// The root object's closing bracket was read.
+    fn end_tail(&mut self) -> Result<Event, Fault> {
+        self.check_size()?;
+        self.read_properties()?;
+        if let Some(declared) = self.message_count.filter(|declared| *declared != self.messages) {
+            return Err(FrameError::CountMismatch { declared, found: self.messages }.into());
+        }
+        self.place = Place::Closed;
+        Ok(Event::End)
+    }
+
+    /// The root object as far as `buf` has it, with `messageCount` noted.
+    fn read_properties(&mut self) -> Result<Value, FrameError> {
+        let (json, _) = valid_utf8(&self.buf);
+        let root: Value = serde_json::from_str(&json).map_err(|_| FrameError::UnreadableProperties)?;
+        match &root["messageCount"] {
+            Value::Null => {}
+            count => self.message_count = Some(count.as_u64().ok_or(FrameError::CountUnreadable)?),
+        }
+        Ok(root)
+    }
+
+    fn check_size(&self) -> Result<(), FrameError> {
+        let limit = self.max_message;
+        if self.buf.len() <= limit {
+            return Ok(());
+        }
+        Err(match self.place {
+            Place::Messages => FrameError::MessageTooLarge { index: self.index(), limit },
+            _ => FrameError::PropertiesTooLarge { limit },
+        })
+    }
+
+    /// Which message is being read, from 0.
+    fn index(&self) -> u64 {
+        self.messages + u64::from(self.held)
+    }
+}

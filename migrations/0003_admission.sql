@@ -1,0 +1,54 @@
+-- Picks the runs that may start now and marks them with the task ids given; returns what was picked, in order.
+-- The caller holds nothing but its own export and runs, takes the lock here, pushes a task for each pick and commits:
+-- one round trip between the lock and COMMIT, because every POST and every end of a run waits for this lock.
+--
+-- Fairness: an export with the fewest running and admitted runs first, ties by age, counted anew for each pick.
+-- p_max: MAX_PARALLEL_RUNS or null. More than the slots of live workers is never admitted: the surplus would be a plain
+-- queue in front of the fair order. p_lease: a worker that was not seen for so long does not count.
+-- p_task_ids: as many ULIDs as may be picked at once. priority: falls with each pick, so that tasks are fetched in this order.
+CREATE SEQUENCE admission_order AS int MINVALUE 1 MAXVALUE 2147483646 CYCLE;
+
+CREATE FUNCTION pick_admissible_runs(p_max int, p_lease interval, p_task_ids text[])
+RETURNS TABLE (run_id uuid, task_id text, priority int) LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+DECLARE v_now timestamptz; v_max int; v_free int; v_picked int := 0;
+        v_jobs uuid[]; v_channels text[]; v_skip uuid[] := '{}'; v_run uuid;
+BEGIN
+  PERFORM pg_advisory_xact_lock(hashtext('dce.admission'));       -- a statement of its own: the next ones see all earlier holders
+  v_now := clock_timestamp();                                     -- a variable, so that it can be an index condition
+  v_max := greatest(1, least(p_max, (SELECT coalesce(sum(w.slots), 0) FROM workers w WHERE NOT w.draining AND w.last_seen > v_now - p_lease)));
+  LOOP
+    -- What is active: at most v_max rows, counted anew for each pick.
+    SELECT v_max - count(*), coalesce(array_agg(r.job_id), '{}'), coalesce(array_agg(r.channel_id) FILTER (WHERE r.kind = 'channel'), '{}')
+      INTO v_free, v_jobs, v_channels FROM export_channels r WHERE r.status = 'running' OR r.task_id IS NOT NULL;
+    EXIT WHEN v_free <= 0 OR v_picked >= cardinality(p_task_ids);
+
+    -- An export without active runs, the longest waiting first: walks `waiting` and stops at the first hit.
+    SELECT r.id INTO v_run FROM export_channels r
+     WHERE r.status = 'pending' AND r.task_id IS NULL AND r.run_at <= v_now
+       AND r.job_id <> ALL (v_jobs) AND (r.kind <> 'channel' OR r.channel_id <> ALL (v_channels)) AND r.id <> ALL (v_skip)
+     ORDER BY r.run_at, r.id LIMIT 1;
+    IF NOT FOUND THEN                                             -- else the export with the fewest: one probe of `waiting_of` for each
+      SELECT r.id INTO v_run
+        FROM (SELECT j AS job_id, count(*) AS n FROM unnest(v_jobs) j GROUP BY j) a
+       CROSS JOIN LATERAL (
+             SELECT w.id, w.run_at FROM export_channels w
+              WHERE w.job_id = a.job_id AND w.status = 'pending' AND w.task_id IS NULL AND w.run_at <= v_now
+                AND (w.kind <> 'channel' OR w.channel_id <> ALL (v_channels)) AND w.id <> ALL (v_skip)
+              ORDER BY w.run_at, w.id LIMIT 1) r
+       ORDER BY a.n, r.run_at, r.id LIMIT 1;                      -- ties by age: without it a stream of small exports starves a big one
+      EXIT WHEN NOT FOUND;
+    END IF;
+
+    -- Picked without a lock, so look again under it. In other hands: leave it to them; the lock's holder waits for no row.
+    PERFORM FROM export_channels r WHERE r.id = v_run AND r.status = 'pending' AND r.task_id IS NULL AND r.run_at <= v_now
+        FOR NO KEY UPDATE SKIP LOCKED;
+    IF NOT FOUND THEN v_skip := v_skip || v_run; CONTINUE; END IF;
+    v_picked := v_picked + 1;
+    UPDATE export_channels r SET task_id = p_task_ids[v_picked] WHERE r.id = v_run;
+    run_id := v_run;
+    task_id := p_task_ids[v_picked];
+    priority := 2147483647 - nextval('admission_order');
+    RETURN NEXT;
+  END LOOP;
+END $$;

@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# Renews .sqlx, against which queries are checked at compile time, from the migrations.
+# Usage: DATABASE_URL=postgres://… scripts/prepare-sql.sh   (an empty database, e.g. of `dce-local postgres`)
+set -euo pipefail
+cd "$(dirname "$0")/.."
+: "${DATABASE_URL:?name an empty database to apply the migrations to}"
+# 0004 concerns sqlx's own table, which only the migrator makes.
+psql -q -v ON_ERROR_STOP=1 "$DATABASE_URL" -c 'CREATE TABLE IF NOT EXISTS _sqlx_migrations (version bigint)'
+for migration in migrations/*.sql; do psql -q -v ON_ERROR_STOP=1 "$DATABASE_URL" -f "$migration"; done
+cargo check -q -p apalis-postgres # checked against its own data, not against our database
+rm -rf .sqlx && mkdir .sqlx
+touch crates/core/src/lib.rs
+SQLX_OFFLINE=false SQLX_OFFLINE_DIR="$PWD/.sqlx" cargo check -q -p dce-core
+echo "$(ls .sqlx | wc -l) queries in .sqlx"
