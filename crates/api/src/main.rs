@@ -1,2 +1,49 @@
-//! api
-fn main() {}
+//! `dce-api`: serves the REST API, brings the database up to date, or checks a running server.
+
+use std::io::IsTerminal;
+use std::process::ExitCode;
+
+use clap::Parser;
+use dce_api::config::{Cli, Command};
+use dce_api::startup::{Application, stop_requested};
+use dce_api::{config, healthcheck};
+use dce_core::settings::{Mistakes, load_dotenv};
+use dce_core::{db, telemetry};
+
+/// Exit code for settings that cannot be used; clap's own for arguments.
+const EXIT_SETTINGS: u8 = 2;
+
+fn main() -> ExitCode {
+    let Err(error) = run() else { return ExitCode::SUCCESS };
+    if let Some(mistakes) = error.downcast_ref::<Mistakes>() {
+        eprintln!("{mistakes}");
+        return ExitCode::from(EXIT_SETTINGS);
+    }
+    eprintln!("dce-api: {error:#}");
+    ExitCode::FAILURE
+}
+
+fn run() -> anyhow::Result<()> {
+    // Before the settings are read and before there is a second thread.
+    load_dotenv()?;
+    let cli = Cli::parse();
+    let terminal = std::io::stdout().is_terminal();
+    match cli.command {
+        None => {
+            let settings = cli.raw.serve(terminal)?;
+            telemetry::init(settings.log_format);
+            actix_web::rt::System::new().block_on(async {
+                let application = Application::build(settings, stop_requested()?).await?;
+                application.run_until_stopped().await
+            })?;
+        }
+        Some(Command::Migrate) => {
+            let config::Migrate { database_url, log_format } = cli.raw.migrate(terminal)?;
+            telemetry::init(log_format);
+            actix_web::rt::System::new().block_on(db::prepare(&database_url, true))?;
+            tracing::info!(database = ?database_url, "database.migrated");
+        }
+        Some(Command::Healthcheck) => healthcheck::check(cli.raw.address()?)?,
+    }
+    Ok(())
+}

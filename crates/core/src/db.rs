@@ -13,7 +13,7 @@ use crate::queue;
 /// The port of Supabase's transaction pooler.
 const TRANSACTION_POOLER_PORT: u16 = 6543;
 /// How long a start waits for the database before it gives up.
-const PATIENCE_AT_START: Duration = Duration::from_secs(60);
+const PATIENCE_AT_START: Duration = Duration::from_mins(1);
 /// Pause between two tries at start.
 const PAUSE_AT_START: Duration = Duration::from_secs(1);
 
@@ -34,7 +34,7 @@ pub enum DbError {
     Queue(#[from] queue::QueueError),
 }
 
-/// Why a `DATABASE_URL` is refused; completes the sentence "DATABASE_URL …".
+/// Why a `DATABASE_URL` is refused; completes the sentence "`DATABASE_URL` …".
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum UnfitUrl {
     /// Not a Postgres URL.

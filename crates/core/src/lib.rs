@@ -4,5 +4,6 @@ pub mod db;
 pub mod export;
 pub mod ids;
 pub mod queue;
+pub mod settings;
 pub mod store;
 pub mod telemetry;

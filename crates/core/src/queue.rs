@@ -149,7 +149,11 @@ pub async fn fetch(pool: &PgPool, worker: &str) -> Result<Option<Task>, QueueErr
 }
 
 /// Ends a task that this worker fetched, inside the caller's transaction. `false`: it is somebody else's by now.
-pub async fn acknowledge(connection: &mut PgConnection, task: &str, worker: &str) -> Result<bool, QueueError> {
+pub async fn acknowledge(
+    connection: &mut PgConnection,
+    task: &str,
+    worker: &str,
+) -> Result<bool, QueueError> {
     let id = Ulid::from_string(task).map_err(|error| QueueError::Crate(error.to_string()))?;
     let result = TaskResult {
         task_id: TaskId::from_ulid(id),

@@ -330,7 +330,9 @@ impl ScenarioDir {
     pub fn rewrite(&self, scenario: &Scenario) {
         let text = serde_json::to_vec_pretty(scenario).expect("a scenario is JSON");
         let new = self.dir().join("scenario.json.new");
-        fs::write(&new, text).and_then(|()| fs::rename(&new, self.dir().join(SCENARIO_FILE))).expect("scenario");
+        fs::write(&new, text)
+            .and_then(|()| fs::rename(&new, self.dir().join(SCENARIO_FILE)))
+            .expect("scenario");
     }
 
     /// The directory.
@@ -373,9 +375,7 @@ pub fn recording(name: &str) -> PathBuf {
 fn standin_binary() -> Result<PathBuf, String> {
     let exe = std::env::current_exe().map_err(|error| error.to_string())?;
     let candidates: Vec<_> = exe.ancestors().skip(1).take(2).map(|dir| dir.join("dce-standin")).collect();
-    candidates
-        .iter()
-        .find(|path| path.is_file())
-        .cloned()
-        .ok_or_else(|| candidates.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", "))
+    candidates.iter().find(|path| path.is_file()).cloned().ok_or_else(|| {
+        candidates.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ")
+    })
 }

@@ -188,7 +188,7 @@ impl Failure {
 /// First step of the backoff; doubles with each failure in a row.
 const BACKOFF_BASE: Duration = Duration::from_secs(1);
 /// The backoff grows no further than this.
-const BACKOFF_MAX: Duration = Duration::from_secs(300);
+const BACKOFF_MAX: Duration = Duration::from_mins(5);
 
 /// How long to wait before the next attempt: exponential in the failures in a row without progress,
 /// spread by `jitter` (0 to 1, drawn by the caller) over the upper half, and never less than Discord asked for.

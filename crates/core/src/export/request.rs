@@ -76,7 +76,11 @@ impl ExportRequest {
         }
         reader.format();
         if reader.boolean("media") {
-            reader.fault("media", FaultCode::NotAvailable, "downloading media is not available yet: use false");
+            reader.fault(
+                "media",
+                FaultCode::NotAvailable,
+                "downloading media is not available yet: use false",
+            );
         }
         reader.choice("include_threads", "none", &["active", "all"]);
         reader.choice("on_conflict", "ignore", &["update"]);
@@ -141,7 +145,11 @@ impl<'a> Reader<'a> {
     fn channels(&mut self, default: Option<Snowflake>) -> Vec<Snowflake> {
         let (one, many) = (self.value("channel_id"), self.value("channel_ids"));
         if one.is_some() && many.is_some() {
-            self.fault("channel_ids", FaultCode::Conflict, "cannot be combined with channel_id: name one of them");
+            self.fault(
+                "channel_ids",
+                FaultCode::Conflict,
+                "cannot be combined with channel_id: name one of them",
+            );
         }
         let mut channels = Vec::new();
         if let Some(value) = one {
@@ -247,7 +255,10 @@ fn check_filter(text: &str) -> Result<(), (FaultCode, String)> {
         return Err((FaultCode::TooLong, detail));
     }
     if text.chars().any(char::is_control) {
-        return Err((FaultCode::ControlCharacter, "must not contain control characters or line breaks".into()));
+        return Err((
+            FaultCode::ControlCharacter,
+            "must not contain control characters or line breaks".into(),
+        ));
     }
     // DCE 2.47 takes every argument that begins like this for an option, wherever it stands (facts).
     let name = text.strip_prefix("--").or_else(|| text.strip_prefix('-'));

@@ -150,17 +150,15 @@ impl Run {
     fn ended(self, end: End, progressed: bool, cancel_requested: bool) -> Self {
         let costs = matches!(end, End::Failed { .. } | End::LeaseExpired);
         // Progress clears the budget: a long channel may lose its connection a hundred times.
-        let failures =
-            if progressed { 0 } else { (self.failures + u32::from(costs)).min(self.max_attempts) };
+        let failures = if progressed { 0 } else { (self.failures + u32::from(costs)).min(self.max_attempts) };
         let exhausted = failures >= self.max_attempts;
         let status = match end {
             End::Completed => RunStatus::Completed,
             // Asked for, a cancel beats every other end: a DCE stopped for it looks like a failure.
             _ if cancel_requested => RunStatus::Cancelled,
-            End::HandedBack => RunStatus::Pending,
             End::Failed { retryable: false } => RunStatus::Failed,
             End::Failed { retryable: true } | End::LeaseExpired if exhausted => RunStatus::Failed,
-            End::Failed { retryable: true } | End::LeaseExpired => RunStatus::Pending,
+            End::Failed { retryable: true } | End::LeaseExpired | End::HandedBack => RunStatus::Pending,
         };
         Self { status, failures, ..self }
     }

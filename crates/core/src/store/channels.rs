@@ -30,7 +30,11 @@ pub struct Channel {
 }
 
 /// Writes the description and adds to the number of archived messages; inside the transaction that writes them.
-pub async fn upsert(connection: &mut PgConnection, channel: &Channel, archived: i64) -> Result<(), StoreError> {
+pub async fn upsert(
+    connection: &mut PgConnection,
+    channel: &Channel,
+    archived: i64,
+) -> Result<(), StoreError> {
     let written = sqlx::query!(
         "INSERT INTO channels (channel_id, guild_id, guild_name, name, type, topic, category_id, category, archived_count)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
@@ -72,7 +76,10 @@ pub(crate) async fn cover(connection: &mut PgConnection, run_id: Uuid) -> Result
 }
 
 /// Parents of those channels for which one is known: a thread counts as its parent.
-pub async fn parents(pool: &PgPool, channels: &[Snowflake]) -> Result<HashMap<Snowflake, Snowflake>, StoreError> {
+pub async fn parents(
+    pool: &PgPool,
+    channels: &[Snowflake],
+) -> Result<HashMap<Snowflake, Snowflake>, StoreError> {
     let ids: Vec<String> = channels.iter().map(Snowflake::to_string).collect();
     let rows = sqlx::query!(
         r#"SELECT channel_id, category_id AS "category_id!" FROM channels

@@ -21,7 +21,7 @@ pub enum Controlled {
 /// Ends waiting and admitted runs; running ones end when their worker has stopped DCE, which its next heartbeat tells.
 /// Refused when the export has ended. A second cancel changes nothing.
 pub async fn cancel(pool: &PgPool, job_id: Uuid, limit: AdmissionLimit) -> Result<Controlled, StoreError> {
-    repeated(async || {
+    repeated(move || async move {
         let mut tx = pool.begin().await?;
         let Some(export) = sqlx::query!(
             "SELECT status, finished_at IS NOT NULL AS \"ended!\" FROM exports WHERE job_id = $1 FOR NO KEY UPDATE",
@@ -60,7 +60,7 @@ pub async fn cancel(pool: &PgPool, job_id: Uuid, limit: AdmissionLimit) -> Resul
 /// Starts failed and cancelled runs again from their cursor and withdraws an outstanding cancel, also while other runs
 /// go on. Refused when there is neither.
 pub async fn retry(pool: &PgPool, job_id: Uuid, limit: AdmissionLimit) -> Result<Controlled, StoreError> {
-    repeated(async || {
+    repeated(move || async move {
         let mut tx = pool.begin().await?;
         let Some(export) = sqlx::query!(
             "SELECT status, cancel_requested_at IS NOT NULL AND finished_at IS NULL AS \"cancelling!\"

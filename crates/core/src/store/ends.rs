@@ -74,7 +74,7 @@ async fn end_attempt(
     ending: &Ending<'_>,
     limit: AdmissionLimit,
 ) -> Result<RunStatus, StoreError> {
-    repeated(async || {
+    repeated(move || async move {
         let mut tx = pool.begin().await?;
         let export = lock_of(&mut tx, fence.run_id).await?.ok_or(StoreError::Lost)?;
         let Some(held) = lock_fenced(&mut tx, fence).await? else {
@@ -118,7 +118,11 @@ async fn lock_fenced(connection: &mut PgConnection, fence: &Fence) -> Result<Opt
 }
 
 /// The fence does not hold: was it an earlier try of ours whose answer got lost?
-async fn already_ended(connection: &mut PgConnection, fence: &Fence, end: End) -> Result<RunStatus, StoreError> {
+async fn already_ended(
+    connection: &mut PgConnection,
+    fence: &Fence,
+    end: End,
+) -> Result<RunStatus, StoreError> {
     let row = sqlx::query!(
         "SELECT a.outcome, r.status, r.attempt FROM export_attempts a JOIN export_channels r ON r.id = a.run_id
           WHERE a.run_id = $1 AND a.attempt = $2 AND a.worker = $3",
@@ -182,7 +186,9 @@ pub(crate) async fn leave_running(
         held.attempt,
         ending.end.outcome(),
         ending.failure.map(|failure| failure.kind.code()),
-        ending.failure.map(|failure| failure.detail.clone().unwrap_or_else(|| failure.kind.message().to_owned())),
+        ending
+            .failure
+            .map(|failure| failure.detail.clone().unwrap_or_else(|| failure.kind.message().to_owned())),
         ending.report.dce_version,
         ending.report.exit_code,
         ending.report.stderr_tail,

@@ -47,7 +47,7 @@ pub struct Created {
 
 /// Writes export, runs and the tasks that may start now, in one transaction.
 pub async fn create(pool: &PgPool, new: &NewExport, limit: AdmissionLimit) -> Result<Created, StoreError> {
-    repeated(async || {
+    repeated(move || async move {
         let mut tx = pool.begin().await?;
         // A repetition after a lost answer finds what it wrote.
         if let Some(created) = created(&mut tx, new.job_id).await? {
@@ -110,7 +110,10 @@ async fn insert(connection: &mut PgConnection, new: &NewExport) -> Result<(), St
 
 /// Locks the export of a run: the first statement of every transition. Whether a cancel is asked for;
 /// `None`: no such run.
-pub(crate) async fn lock_of(connection: &mut PgConnection, run_id: Uuid) -> Result<Option<LockedExport>, StoreError> {
+pub(crate) async fn lock_of(
+    connection: &mut PgConnection,
+    run_id: Uuid,
+) -> Result<Option<LockedExport>, StoreError> {
     // job_id never changes: reading it needs no lock.
     let row = sqlx::query_as!(
         LockedExport,

@@ -60,11 +60,14 @@ impl StoreError {
     pub fn is_unavailable(&self) -> bool {
         match self.database() {
             Some(
-                sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::Protocol(_),
+                sqlx::Error::Io(_)
+                | sqlx::Error::PoolTimedOut
+                | sqlx::Error::PoolClosed
+                | sqlx::Error::Protocol(_),
             ) => true,
-            Some(sqlx::Error::Database(error)) => {
-                error.code().is_some_and(|code| code.starts_with("57P") || code.starts_with("08") || code == "53300")
-            }
+            Some(sqlx::Error::Database(error)) => error
+                .code()
+                .is_some_and(|code| code.starts_with("57P") || code.starts_with("08") || code == "53300"),
             _ => false,
         }
     }
@@ -94,7 +97,10 @@ const REPEAT_PAUSE: Duration = Duration::from_millis(200);
 
 /// Repeats a transition that met a passing error. The transition itself must find out whether an earlier try of its
 /// own committed although its answer was lost.
-pub(crate) async fn repeated<T>(transition: impl AsyncFn() -> Result<T, StoreError>) -> Result<T, StoreError> {
+pub(crate) async fn repeated<T, F>(transition: impl Fn() -> F) -> Result<T, StoreError>
+where
+    F: Future<Output = Result<T, StoreError>>,
+{
     let mut repeats = 0;
     loop {
         match transition().await {

@@ -94,11 +94,10 @@ pub struct Reconciled {
 pub async fn reconcile(pool: &PgPool, limit: AdmissionLimit) -> Result<Reconciled, StoreError> {
     let mut tx = pool.begin().await?;
     sqlx::query!("SELECT pg_advisory_xact_lock(hashtext('dce.admission'))").execute(&mut *tx).await?;
-    let admitted = sqlx::query_scalar!(
-        r#"SELECT task_id AS "task_id!" FROM export_channels WHERE task_id IS NOT NULL"#
-    )
-    .fetch_all(&mut *tx)
-    .await?;
+    let admitted =
+        sqlx::query_scalar!(r#"SELECT task_id AS "task_id!" FROM export_channels WHERE task_id IS NOT NULL"#)
+            .fetch_all(&mut *tx)
+            .await?;
     let mut renewed = Vec::new();
     if !admitted.is_empty() {
         for dead in queue::not_live(&mut tx, &admitted, LEASE).await? {

@@ -73,14 +73,13 @@ pub enum Claim {
 
 /// Claims the run that a fetched task calls and acknowledges the task, in one transaction.
 pub async fn claim(pool: &PgPool, task: &queue::Task, worker: &str) -> Result<Claim, StoreError> {
-    repeated(async || {
+    repeated(move || async move {
         let mut tx = pool.begin().await?;
-        let claim = match task.run_id {
-            Some(run_id) => claim_locked(&mut tx, run_id, &task.id, worker).await?,
-            None => {
-                tracing::error!(task_id = task.id, "task.unreadable, forgotten");
-                Claim::Nothing
-            }
+        let claim = if let Some(run_id) = task.run_id {
+            claim_locked(&mut tx, run_id, &task.id, worker).await?
+        } else {
+            tracing::error!(task_id = task.id, "task.unreadable, forgotten");
+            Claim::Nothing
         };
         queue::acknowledge(&mut tx, &task.id, worker).await?;
         tx.commit().await?;

@@ -28,8 +28,12 @@ impl Interrupt {
                 if sigint.wait().is_ok() {
                     *asked.0.lock().unwrap_or_else(PoisonError::into_inner) = true;
                     asked.1.notify_all();
-                    // The disposition is still the default one: the next SIGINT kills the process.
+                    // The disposition is still the default one: the next SIGINT, delivered to this thread,
+                    // kills the process.
                     let _ = sigint.thread_unblock();
+                    loop {
+                        thread::park();
+                    }
                 }
             })?;
         }

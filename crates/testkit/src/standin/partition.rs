@@ -55,9 +55,6 @@ mod tests {
         assert_eq!(PartitionLimit::parse("10kb"), Ok(PartitionLimit::Bytes(10_000)));
         assert_eq!(PartitionLimit::parse("1.5 MB"), Ok(PartitionLimit::Bytes(1_500_000)));
         assert_eq!(PartitionLimit::parse("500b"), Ok(PartitionLimit::Bytes(500)));
-        assert_eq!(
-            PartitionLimit::parse("many").unwrap_err().to_string(),
-            "Invalid partition limit 'many'."
-        );
+        assert_eq!(PartitionLimit::parse("many").unwrap_err().to_string(), "Invalid partition limit 'many'.");
     }
 }

@@ -91,9 +91,18 @@ mod tests {
 
     #[test]
     fn dates_become_the_first_id_of_their_millisecond() {
-        for text in ["2024-07-03T09:50:40Z", "2024-07-03T18:50:40+09:00", "2024-07-03T09:50:40", "07/03/2024 09:50:40"] {
+        for text in [
+            "2024-07-03T09:50:40Z",
+            "2024-07-03T18:50:40+09:00",
+            "2024-07-03T09:50:40",
+            "07/03/2024 09:50:40",
+        ] {
             let read = Snowflake::parse(text, true).unwrap();
-            assert_eq!((iso(read.date()).as_str(), read.0 % (1 << 22)), ("2024-07-03T09:50:40+00:00", 0), "{text}");
+            assert_eq!(
+                (iso(read.date()).as_str(), read.0 % (1 << 22)),
+                ("2024-07-03T09:50:40+00:00", 0),
+                "{text}"
+            );
         }
         assert!(matches!(Snowflake::parse("2024-07-03", false), Err(SnowflakeError::Zone(_))));
     }

@@ -70,6 +70,14 @@ fn about_request(text: &str, recorded_channel: &str, request: &str) -> String {
     text.replace(&format!("'channels/{recorded_channel}{RECORDED_PAGE}"), &format!("'{request}'"))
 }
 
+/// A forum's own channel has no messages.
+pub(crate) fn forum(channel: &str, guild: &str) -> String {
+    format!(
+        "Channel '{channel}' of guild '{guild}' is a forum and cannot be exported directly. \
+         You need to pull its threads and export them individually."
+    )
+}
+
 /// No space left for this file.
 pub(crate) fn disk_full(path: &str) -> String {
     DISK_FULL.replace("OUT/part.json", path)
@@ -98,7 +106,7 @@ mod tests {
         }
         assert!(super::disk_full("/x.json").contains("'/x.json'"));
         assert!(super::several_in_one_file("/x.json").contains("'/x.json'"));
-        assert!(super::help_export("/work/dir").contains("Default: \"/work/dir\"."));
+        assert!(super::help_export("/some/where").contains("Default: \"/some/where\"."));
         assert!(super::banner().ends_with("┘\n\n"));
     }
 }

@@ -172,9 +172,11 @@ mod tests {
 
     #[test]
     fn empty_and_impossible_values_are_refused() {
-        for (filter, error) in
-            [("", CommandError::EmptyFilter), (" ", CommandError::EmptyFilter), ("a\0b", CommandError::FilterHasNul)]
-        {
+        for (filter, error) in [
+            ("", CommandError::EmptyFilter),
+            (" ", CommandError::EmptyFilter),
+            ("a\0b", CommandError::FilterHasNul),
+        ] {
             let command = ExportCommand { filter: Some(filter.into()), ..command() };
             assert_eq!(arguments(&command), Err(error), "{filter:?}");
         }

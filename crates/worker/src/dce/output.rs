@@ -12,29 +12,26 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+/// What the names of all parts begin with; DCE adds the numbers.
+const STEM: &str = "part";
+
 /// The files of one export: `part.json`, `part [part 2].json`, `part [part 3].json`…
 #[derive(Debug, Clone)]
 pub struct Parts {
     directory: PathBuf,
-    stem: String,
 }
 
 impl Parts {
-    /// The name DCE is given for the first part; the others are named after it.
-    pub const FIRST: &'static str = "part.json";
-
     /// The parts in this directory.
-    pub fn new(directory: &Path) -> Self {
-        let stem = Self::FIRST.trim_end_matches(".json").to_owned();
-        Self { directory: directory.to_owned(), stem }
+    pub const fn new(directory: PathBuf) -> Self {
+        Self { directory }
     }
 
-    /// The file of part `part`, counted from 1.
+    /// The file of part `part`, counted from 1. The first is the one DCE is told to write.
     pub fn path(&self, part: u32) -> PathBuf {
-        let stem = &self.stem;
         self.directory.join(match part {
-            0 | 1 => format!("{stem}.json"),
-            _ => format!("{stem} [part {part}].json"),
+            0 | 1 => format!("{STEM}.json"),
+            _ => format!("{STEM} [part {part}].json"),
         })
     }
 
@@ -52,20 +49,22 @@ impl Parts {
         let mut bytes = 0;
         for entry in fs::read_dir(&self.directory)? {
             let entry = entry?;
-            if self.is_part(&entry.path()) {
+            if is_part(&entry.path()) {
                 // It may be deleted between the listing and the look.
                 bytes += entry.metadata().map_or(0, |metadata| metadata.len());
             }
         }
         Ok(bytes)
     }
+}
 
-    fn is_part(&self, path: &Path) -> bool {
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        let rest = name.strip_prefix(&self.stem).and_then(|rest| rest.strip_suffix(".json"));
-        let number = rest.and_then(|rest| rest.strip_prefix(" [part ")?.strip_suffix(']'));
-        rest == Some("") || number.is_some_and(|number| number.bytes().all(|b| b.is_ascii_digit()))
-    }
+fn is_part(path: &Path) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let Some(rest) = name.strip_prefix(STEM).and_then(|rest| rest.strip_suffix(".json")) else {
+        return false;
+    };
+    let number = rest.strip_prefix(" [part ").and_then(|rest| rest.strip_suffix(']'));
+    rest.is_empty() || number.is_some_and(|number| number.bytes().all(|b| b.is_ascii_digit()))
 }
 
 /// Tells a [`Follower`] that nobody writes any more.
@@ -228,12 +227,12 @@ mod tests {
 
     #[test]
     fn parts_are_named_as_dce_names_them() {
-        let parts = Parts::new(Path::new("/work/7"));
+        let parts = Parts::new("/work/7".into());
         assert_eq!(parts.path(1), Path::new("/work/7/part.json"));
         assert_eq!(parts.path(2), Path::new("/work/7/part [part 2].json"));
-        assert!(parts.is_part(&parts.path(1)) && parts.is_part(&parts.path(12)));
+        assert!(is_part(&parts.path(1)) && is_part(&parts.path(12)));
         for other in ["part.txt", "part [part x].json", "partner.json", ".dotnet", "part [part 2].json.tmp"] {
-            assert!(!parts.is_part(Path::new(other)), "{other}");
+            assert!(!is_part(Path::new(other)), "{other}");
         }
     }
 }

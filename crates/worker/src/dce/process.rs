@@ -33,8 +33,7 @@ pub struct Spawner {
     program: PathBuf,
 }
 
-/// One start.
-#[derive(Debug)]
+/// One start. It holds the token, so it cannot be printed.
 pub struct Launch<'a> {
     /// See [`super::command::ExportCommand::arguments`].
     pub arguments: Vec<OsString>,
@@ -69,9 +68,8 @@ impl From<&SpawnError> for Failure {
                 let name = program.file_name().unwrap_or_default().display();
                 Self::new(FailureKind::DceMissing).with_detail(format!("{name}: {source}"))
             }
-            SpawnError::Other(source) => {
-                Self::new(FailureKind::WorkerError).with_detail(format!("no process could be started: {source}"))
-            }
+            SpawnError::Other(source) => Self::new(FailureKind::WorkerError)
+                .with_detail(format!("no process could be started: {source}")),
         }
     }
 }

@@ -109,7 +109,11 @@ mod tests {
         capture.push(b"END");
         let text = capture.text(TOKEN);
         assert!(text.as_str().starts_with("BEGINx") && text.as_str().ends_with("xEND"));
-        assert!(text.as_str().contains("\n[934472 bytes left out]\n"), "{}", &text.as_str()[HEAD_BYTES..][..50]);
+        assert!(
+            text.as_str().contains("\n[934472 bytes left out]\n"),
+            "{}",
+            &text.as_str()[HEAD_BYTES..][..50]
+        );
         assert!(text.as_str().len() < HEAD_BYTES + TAIL_BYTES + 64);
     }
 

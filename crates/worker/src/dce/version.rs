@@ -40,10 +40,14 @@ pub enum VersionError {
     #[error("DiscordChatExporter --version failed: {0}")]
     Failed(String),
     /// The program says something that is no version.
-    #[error("DiscordChatExporter --version printed {0:?}, which is no version; does DCE_BIN name the right program?")]
+    #[error(
+        "DiscordChatExporter --version printed {0:?}, which is no version; does DCE_BIN name the right program?"
+    )]
     Unreadable(String),
     /// A version with another command line or other JSON.
-    #[error("DiscordChatExporter {0} is not supported; install 2.46 or 2.47 (2.47 is the version this service is tested with)")]
+    #[error(
+        "DiscordChatExporter {0} is not supported; install 2.46 or 2.47 (2.47 is the version this service is tested with)"
+    )]
     Unsupported(String),
 }
 
@@ -60,8 +64,8 @@ impl FromStr for DceVersion {
 
     fn from_str(output: &str) -> Result<Self, VersionError> {
         let printed = output.trim();
-        let (major, minor, patch) = numbers(printed)
-            .ok_or_else(|| VersionError::Unreadable(printed.chars().take(80).collect()))?;
+        let (major, minor, patch) =
+            numbers(printed).ok_or_else(|| VersionError::Unreadable(printed.chars().take(80).collect()))?;
         let version = Self { major, minor, patch };
         if major == MAJOR && MINORS.contains(&minor) {
             Ok(version)

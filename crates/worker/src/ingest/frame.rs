@@ -9,9 +9,10 @@
 
 use serde_json::Value;
 
-use super::grammar::{Bracket, Grammar, GrammarFault, MAX_DEPTH};
+pub use super::document::{DocumentEnd, Frame, FrameError};
+use super::grammar::{Bracket, Grammar, GrammarFault};
 use super::header::Header;
-use super::scan::{is_scalar, is_scalar_byte, whitespace_len};
+use super::scan::{is_scalar, is_scalar_byte, plain_len, whitespace_len};
 use super::text::{BadEscape, Progress, StringCopier, valid_utf8};
 
 /// Largest message accepted unless told otherwise, in bytes after minifying: 16 MiB, ten times what Discord's
@@ -25,105 +26,6 @@ const KEPT_CAPACITY: usize = 256 << 10;
 const TAIL_OPENING: &[u8] = br#"{"messages":null"#;
 
 const BYTE_ORDER_MARK: [u8; 3] = [0xEF, 0xBB, 0xBF];
-
-/// A piece of a document, in the document's order: one header, the messages, one end.
-#[derive(Debug)]
-pub enum Frame<'a> {
-    /// Everything before the messages was read.
-    Header(Box<Header>),
-    /// One whole message.
-    Message {
-        /// The message, minified, without `\u0000` and lone surrogates.
-        json: &'a str,
-        /// How many characters were replaced by U+FFFD.
-        repairs: u32,
-        /// Bytes of the document from the end of the message before (or the document's start) to this
-        /// one's end.
-        source_bytes: u64,
-    },
-    /// The root object is closed and its counts agree.
-    End {
-        /// The document's `messageCount`, if it has one.
-        message_count: Option<u64>,
-    },
-}
-
-/// How a document ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DocumentEnd {
-    /// Closed, with as many messages as it says.
-    Complete {
-        /// Messages handed out.
-        messages: u64,
-        /// The document's `messageCount`, if it has one.
-        message_count: Option<u64>,
-    },
-    /// Not closed, or no JSON from some point on.
-    Cut {
-        /// Messages handed out; one more may have been dropped because nothing followed it.
-        messages: u64,
-        /// Offset of the first byte that cannot stand where it stands; `None` if the bytes just ended.
-        broken_at: Option<u64>,
-    },
-}
-
-/// Why a document is none of DCE's. It is JSON as far as it was read, so this is no matter of waiting for the
-/// rest: reading on would lose messages in silence.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum FrameError {
-    /// Something else than an export.
-    #[error("the document is not a JSON object")]
-    NotAnObject,
-    /// The root object is closed, or its messages begin, without a usable channel id before.
-    #[error("the document names no channel id before its messages")]
-    NoChannel,
-    /// Numbers beyond all bounds, for example.
-    #[error("the document's properties outside of its messages cannot be read")]
-    UnreadableProperties,
-    /// The root object is closed.
-    #[error("the document has no `messages`")]
-    NoMessages,
-    /// Something else than an array.
-    #[error("the document's `messages` is not an array")]
-    MessagesNotAnArray,
-    /// A second array would have to be merged with the first.
-    #[error("the document has `messages` twice")]
-    MessagesTwice,
-    /// An element of the array that is no object.
-    #[error("message {index} of the document is not an object")]
-    MessageNotAnObject {
-        /// Counted from 0.
-        index: u64,
-    },
-    /// More than the limit given to [`Framer::new`].
-    #[error("message {index} of the document is larger than {limit} bytes")]
-    MessageTooLarge {
-        /// Counted from 0.
-        index: u64,
-        /// In bytes, after minifying.
-        limit: usize,
-    },
-    /// The header, or what follows the messages, is larger than a message may be.
-    #[error("the document's properties outside of its messages are larger than {limit} bytes")]
-    PropertiesTooLarge {
-        /// In bytes, after minifying.
-        limit: usize,
-    },
-    /// Brackets in brackets.
-    #[error("the document is nested deeper than {MAX_DEPTH} levels")]
-    TooDeep,
-    /// `messageCount` is there, but no count.
-    #[error("the document's `messageCount` is not a number")]
-    CountUnreadable,
-    /// Messages were lost, or added by other hands.
-    #[error("the document says it has {declared} messages but has {found}")]
-    CountMismatch {
-        /// `messageCount`.
-        declared: u64,
-        /// Messages in the array.
-        found: u64,
-    },
-}
 
 /// Reads one document; see the module.
 #[derive(Debug)]
@@ -174,6 +76,13 @@ enum Token {
     Between,
     String,
     Scalar,
+}
+
+/// What becomes of a token at the document's outline.
+enum Step {
+    Copy,
+    Done,
+    Event(Event),
 }
 
 enum Event {
@@ -273,11 +182,7 @@ impl Framer {
         }
     }
 
-    fn emit<E>(
-        &mut self,
-        event: Event,
-        sink: &mut impl FnMut(Frame<'_>) -> Result<(), E>,
-    ) -> Result<(), E> {
+    fn emit<E>(&mut self, event: Event, sink: &mut impl FnMut(Frame<'_>) -> Result<(), E>) -> Result<(), E> {
         match event {
             Event::Header(header) => sink(Frame::Header(header)),
             Event::End => sink(Frame::End { message_count: self.message_count }),
@@ -302,35 +207,32 @@ impl Framer {
                 Token::Between => {
                     *at += whitespace_len(&chunk[*at..]);
                     let Some(&byte) = chunk.get(*at) else { break };
-                    // Messages and their inside are deeper than the two levels that make a document.
-                    let event = if self.grammar.depth() > 2 {
-                        self.inside(byte, at)?;
-                        None
-                    } else {
-                        self.outline(byte, at)?
-                    };
-                    if event.is_some() {
-                        return Ok(event);
+                    // The inside of messages is deeper than the two levels that make a document.
+                    if self.grammar.depth() <= 2 {
+                        match self.outline(byte, at)? {
+                            Step::Copy => {}
+                            Step::Done => continue,
+                            Step::Event(event) => return Ok(Some(event)),
+                        }
                     }
+                    self.copy_token(byte, chunk, at)?;
                 }
-                Token::String => match self.text.copy(chunk, *at, &mut self.buf)? {
-                    Progress::Open => *at = chunk.len(),
-                    Progress::Closed(end) => {
-                        *at = end;
+                Token::String => {
+                    if self.text.copy(chunk, at, &mut self.buf)? == Progress::Closed {
                         self.end_string()?;
                     }
-                },
+                }
                 Token::Scalar => {
                     let rest = &chunk[*at..];
                     let len = rest.iter().position(|byte| !is_scalar_byte(*byte)).unwrap_or(rest.len());
                     self.buf.extend_from_slice(&rest[..len]);
+                    *at += len;
                     if len < rest.len() {
                         self.token = Token::Between;
                         if !is_scalar(&self.buf[self.token_start..]) {
                             return Err(Fault::Broken);
                         }
                     }
-                    *at += len;
                 }
             }
         }
@@ -338,13 +240,21 @@ impl Framer {
         Ok(None)
     }
 
-    /// One token anywhere inside a message or a property: copied, with the grammar watching.
-    fn inside(&mut self, byte: u8, at: &mut usize) -> Result<(), Fault> {
+    /// Copies one token, with the grammar watching.
+    fn copy_token(&mut self, byte: u8, chunk: &[u8], at: &mut usize) -> Result<(), Fault> {
         match byte {
             b'"' => {
                 self.grammar.string()?;
-                self.token = Token::String;
                 self.token_start = self.buf.len();
+                // Nearly every string needs no repair and lies within one chunk.
+                let rest = &chunk[*at..];
+                let closing = 1 + plain_len(&rest[1..]);
+                if rest.get(closing) == Some(&b'"') {
+                    self.buf.extend_from_slice(&rest[..=closing]);
+                    *at += closing + 1;
+                    return self.end_string();
+                }
+                self.token = Token::String;
             }
             b',' => self.grammar.comma()?,
             b':' => self.grammar.colon()?,
@@ -370,35 +280,37 @@ impl Framer {
         Ok(())
     }
 
-    /// One token at the document's outline: around, directly in, or directly below the root object.
-    fn outline(&mut self, byte: u8, at: &mut usize) -> Result<Option<Event>, Fault> {
-        match (self.place, self.grammar.depth()) {
-            (Place::Start { mark }, _) => self.start(byte, mark, at).map(|()| None),
+    /// Looks at one token at the document's outline: around, directly in, or directly below the root object.
+    fn outline(&mut self, byte: u8, at: &mut usize) -> Result<Step, Fault> {
+        match (self.place, byte) {
+            (Place::Start { mark }, _) => self.start(byte, mark, at),
             (Place::Messages, _) => self.between_messages(byte, at),
-            (Place::Head | Place::Tail, 1) if self.at_messages && self.grammar.wants_value() => {
-                if byte != b'[' {
-                    return Err(FrameError::MessagesNotAnArray.into());
-                }
+            _ if self.grammar.depth() != 1 => Ok(Step::Copy),
+            (Place::Head, b'[') if self.at_messages && self.grammar.wants_value() => {
                 self.grammar.open(Bracket::Array)?;
                 *at += 1;
-                self.end_head().map(Some)
+                self.end_head()
             }
-            (Place::Head, 1) if byte == b'}' => {
-                self.inside(byte, at)?;
+            (Place::Head, _) if self.at_messages && self.grammar.wants_value() && begins_value(byte) => {
+                Err(FrameError::MessagesNotAnArray.into())
+            }
+            (Place::Head, b'}') => {
+                self.grammar.close(Bracket::Object)?;
                 Err(FrameError::NoMessages.into())
             }
-            (Place::Tail, 1) if byte == b'}' => {
-                self.inside(byte, at)?;
-                self.end_tail().map(Some)
+            (Place::Tail, b'}') => {
+                self.grammar.close(Bracket::Object)?;
+                *at += 1;
+                self.end_tail()
             }
-            _ => self.inside(byte, at).map(|()| None),
+            _ => Ok(Step::Copy),
         }
     }
 
-    fn start(&mut self, byte: u8, mark: usize, at: &mut usize) -> Result<(), Fault> {
+    fn start(&mut self, byte: u8, mark: usize, at: &mut usize) -> Result<Step, Fault> {
         if byte == b'{' && (mark == 0 || mark == BYTE_ORDER_MARK.len()) {
             self.place = Place::Head;
-            return self.inside(byte, at);
+            return Ok(Step::Copy);
         }
         let is_mark = BYTE_ORDER_MARK.get(mark) == Some(&byte) && self.offset + *at as u64 == mark as u64;
         if !is_mark {
@@ -406,28 +318,27 @@ impl Framer {
         }
         self.place = Place::Start { mark: mark + 1 };
         *at += 1;
-        Ok(())
+        Ok(Step::Done)
     }
 
-    fn between_messages(&mut self, byte: u8, at: &mut usize) -> Result<Option<Event>, Fault> {
+    fn between_messages(&mut self, byte: u8, at: &mut usize) -> Result<Step, Fault> {
         match byte {
             b',' => self.grammar.comma()?,
             b'{' => self.grammar.open(Bracket::Object)?,
             b']' => self.grammar.close(Bracket::Array)?,
-            _ if self.grammar.wants_value() && (byte == b'"' || byte == b'[' || is_scalar_byte(byte)) => {
+            _ if self.grammar.wants_value() && begins_value(byte) => {
                 return Err(FrameError::MessageNotAnObject { index: self.index() }.into());
             }
             _ => return Err(Fault::Broken),
         }
         *at += 1;
-        if byte == b',' {
-            return Ok(None);
+        if byte != b',' {
+            if self.held {
+                return Ok(Step::Event(Event::Followed));
+            }
+            self.begin_follower();
         }
-        if self.held {
-            return Ok(Some(Event::Followed));
-        }
-        self.begin_follower();
-        Ok(None)
+        Ok(Step::Done)
     }
 
     /// Prepares for what follows a message, or the array's opening bracket: a message, or the tail.
@@ -458,25 +369,27 @@ impl Framer {
     }
 
     /// The messages' opening bracket was read.
-    fn end_head(&mut self) -> Result<Event, Fault> {
+    fn end_head(&mut self) -> Result<Step, Fault> {
         self.check_size()?;
         self.buf.extend_from_slice(b"null}");
         let root = self.read_properties()?;
         let header = Header::read(&root).ok_or(FrameError::NoChannel)?;
         self.text.take_repairs();
+        self.buf.clear();
         self.place = Place::Messages;
-        Ok(Event::Header(Box::new(header)))
+        Ok(Step::Event(Event::Header(Box::new(header))))
     }
 
     /// The root object's closing bracket was read.
-    fn end_tail(&mut self) -> Result<Event, Fault> {
+    fn end_tail(&mut self) -> Result<Step, Fault> {
         self.check_size()?;
+        self.buf.push(b'}');
         self.read_properties()?;
         if let Some(declared) = self.message_count.filter(|declared| *declared != self.messages) {
             return Err(FrameError::CountMismatch { declared, found: self.messages }.into());
         }
         self.place = Place::Closed;
-        Ok(Event::End)
+        Ok(Step::Event(Event::End))
     }
 
     /// The root object as far as `buf` has it, with `messageCount` noted.
@@ -505,4 +418,8 @@ impl Framer {
     fn index(&self) -> u64 {
         self.messages + u64::from(self.held)
     }
+}
+
+fn begins_value(byte: u8) -> bool {
+    matches!(byte, b'"' | b'{' | b'[') || is_scalar_byte(byte)
 }

@@ -52,9 +52,14 @@ pub(super) const fn is_scalar_byte(byte: u8) -> bool {
     matches!(byte, b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' | b'+' | b'-' | b'.')
 }
 
-/// Whether this is a JSON number, `true`, `false` or `null`.
+/// Longest number accepted, and most digits of its exponent. Within them every number fits Postgres's
+/// `numeric`, which fails the whole COPY beyond 131072 digits before and 16383 after the point.
+const MAX_NUMBER_LEN: usize = 1000;
+const MAX_EXPONENT_LEN: usize = 4;
+
+/// Whether this is `true`, `false`, `null` or a JSON number that `jsonb` takes.
 pub(super) fn is_scalar(text: &[u8]) -> bool {
-    matches!(text, b"null" | b"true" | b"false") || is_number(text)
+    matches!(text, b"null" | b"true" | b"false") || (text.len() <= MAX_NUMBER_LEN && is_number(text))
 }
 
 fn is_number(text: &[u8]) -> bool {
@@ -72,7 +77,7 @@ fn is_number(text: &[u8]) -> bool {
         return rest.is_empty();
     };
     let exponent = exponent.strip_prefix(b"+").or(exponent.strip_prefix(b"-")).unwrap_or(exponent);
-    matches!(digits(exponent), ([_, ..], []))
+    matches!(digits(exponent), ([_, ..], [])) && exponent.len() <= MAX_EXPONENT_LEN
 }
 
 fn digits(text: &[u8]) -> (&[u8], &[u8]) {
@@ -116,5 +121,11 @@ mod tests {
         for text in ["", "nul", "nulll", "True", "NaN", "Infinity", "-", "+1", "1.", ".5", "01", "1e"] {
             assert!(!is_scalar(text.as_bytes()), "{text}");
         }
+    }
+
+    #[test]
+    fn numbers_that_jsonb_refuses_are_refused() {
+        assert!(is_scalar(b"1e9999") && is_scalar(b"-1.5E-9999") && is_scalar(&[b'9'; 1000]));
+        assert!(!is_scalar(b"1e99999") && !is_scalar(b"1e-99999") && !is_scalar(&[b'9'; 1001]));
     }
 }

@@ -11,9 +11,9 @@ use super::scan::plain_len;
 /// How far a string was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Progress {
-    /// Its closing quote stands just before this index.
-    Closed(usize),
-    /// It goes on in the next chunk.
+    /// Up to and with its closing quote.
+    Closed,
+    /// To the chunk's end; it goes on in the next one.
     Open,
 }
 
@@ -55,28 +55,30 @@ impl StringCopier {
         std::mem::take(&mut self.repairs)
     }
 
-    /// Copies from `chunk[at..]`, which lies inside a string, up to and with the closing quote.
+    /// Copies from `chunk[*at..]`, which lies inside a string, and moves `at` behind what was copied; after an
+    /// error it stands on the byte that is wrong.
     pub(super) fn copy(
         &mut self,
         chunk: &[u8],
-        mut at: usize,
+        at: &mut usize,
         out: &mut Vec<u8>,
     ) -> Result<Progress, BadEscape> {
-        while let Some(rest) = chunk.get(at..).filter(|rest| !rest.is_empty()) {
+        while let Some(rest) = chunk.get(*at..).filter(|rest| !rest.is_empty()) {
             match self.state {
                 State::Plain => {
                     let run = plain_len(rest);
                     if run > 0 {
                         self.give_up_high(out);
                         out.extend_from_slice(&rest[..run]);
-                        at += run;
+                        *at += run;
                     }
                     match rest.get(run) {
                         None => break,
                         Some(b'"') => {
                             self.give_up_high(out);
                             out.push(b'"');
-                            return Ok(Progress::Closed(at + 1));
+                            *at += 1;
+                            return Ok(Progress::Closed);
                         }
                         Some(b'\\') => {
                             out.push(b'\\');
@@ -91,7 +93,7 @@ impl StringCopier {
                 State::Escape => self.escape(rest[0], out)?,
                 State::Hex { digits, unit } => self.hex_digit(rest[0], digits, unit, out)?,
             }
-            at += 1;
+            *at += 1;
         }
         Ok(Progress::Open)
     }
@@ -185,9 +187,9 @@ mod tests {
     fn copied(inside: &[u8], step: usize) -> (String, u32) {
         let (mut copier, mut out) = (StringCopier::new(), Vec::new());
         let quoted = [inside, b"\""].concat();
-        let closed = quoted.chunks(step).any(|piece| {
-            copier.copy(piece, 0, &mut out).unwrap() == Progress::Closed(piece.len())
-        });
+        let closed = quoted
+            .chunks(step)
+            .any(|piece| copier.copy(piece, &mut 0, &mut out).unwrap() == Progress::Closed);
         assert!(closed, "{inside:?} is not closed");
         assert_eq!(out.pop(), Some(b'"'));
         (String::from_utf8(out).unwrap(), copier.take_repairs())
@@ -212,7 +214,11 @@ mod tests {
             (r#"\"\\\/\b\f\n\r\t"#, r#"\"\\\/\b\f\n\r\t"#, 0),
         ] {
             for step in 1..=given.len() + 1 {
-                assert_eq!(copied(given.as_bytes(), step), (expected.to_owned(), repairs), "{given} by {step}");
+                assert_eq!(
+                    copied(given.as_bytes(), step),
+                    (expected.to_owned(), repairs),
+                    "{given} by {step}"
+                );
             }
         }
     }
@@ -220,7 +226,11 @@ mod tests {
     #[test]
     fn an_unknown_escape_is_refused() {
         for text in [r"\x", r"\u12g4", r"\u+123", "\\\n"] {
-            assert_eq!(StringCopier::new().copy(text.as_bytes(), 0, &mut Vec::new()), Err(BadEscape), "{text}");
+            assert_eq!(
+                StringCopier::new().copy(text.as_bytes(), &mut 0, &mut Vec::new()),
+                Err(BadEscape),
+                "{text}"
+            );
         }
     }
 

@@ -16,7 +16,9 @@ pub enum AllowedChannels {
 
 /// Why a text is no list of channels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("must be `*` or a list of channel ids separated by commas, such as 102938475647382910,102938475647382911")]
+#[error(
+    "must be `*` or a list of channel ids separated by commas, such as 102938475647382910,102938475647382911"
+)]
 pub struct NotAChannelList;
 
 impl FromStr for AllowedChannels {

@@ -57,7 +57,8 @@ fn without_offset(text: &str, day: &str) -> (FaultCode, String) {
         return (FaultCode::MissingOffset, detail);
     }
     if NAIVE.iter().any(|format| NaiveDateTime::parse_from_str(text, format).is_ok()) {
-        let detail = format!("has no offset: write {text}Z for UTC, or add the zone's own, such as {text}+09:00");
+        let detail =
+            format!("has no offset: write {text}Z for UTC, or add the zone's own, such as {text}+09:00");
         return (FaultCode::MissingOffset, detail);
     }
     (FaultCode::InvalidTime, "is no time that exists; it must look like 2024-07-03T09:50:40Z".into())

@@ -1,0 +1,214 @@
+//! Settings of the API: environment variables, each also a flag. Read as text and checked here, so that every mistake
+//! is reported at once and no value is ever printed.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use clap::{Args, Parser, Subcommand};
+use dce_core::db::DatabaseUrl;
+use dce_core::export::admission::AdmissionLimit;
+use dce_core::export::request::{AllowedChannels, ChannelRules};
+use dce_core::ids::Snowflake;
+use dce_core::settings::{Mistakes, Reader};
+use dce_core::telemetry::LogFormat;
+
+/// The command line.
+#[derive(Debug, Parser)]
+#[command(
+    name = "dce-api",
+    version,
+    about = "REST API that exports Discord channels to Postgres",
+    after_help = "RUST_LOG filters the log, e.g. info or dce_api=debug,info.\n\
+                  A .env file in the working directory is read unless RENDER is set."
+)]
+pub struct Cli {
+    /// What to do; nothing: serve.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// The settings as they were given.
+    #[command(flatten)]
+    pub raw: RawSettings,
+}
+
+/// What else the program can do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Subcommand)]
+pub enum Command {
+    /// Bring the database's schema up to date and end
+    Migrate,
+    /// Ask the server on HOST and PORT whether it is alive; exit code 0 or 1
+    Healthcheck,
+}
+
+/// Settings as text. The doc comments are the help.
+#[derive(Debug, Args)]
+pub struct RawSettings {
+    /// Postgres, such as `postgres://user:password@host:5432/database`; required
+    #[arg(long, env, hide_env_values = true, value_name = "URL")]
+    database_url: Option<String>,
+    /// Channel to export when a request names none; alone, it is the only channel allowed
+    #[arg(long, env, hide_env_values = true, value_name = "ID")]
+    default_channel_id: Option<String>,
+    /// Channels that requests may name: ids separated by commas, or *
+    #[arg(long, env, hide_env_values = true, value_name = "IDS")]
+    allowed_channel_ids: Option<String>,
+    /// Not available yet: refused when set
+    #[arg(long, env, hide_env_values = true, value_name = "KEYS")]
+    api_keys: Option<String>,
+    /// true: listen on any HOST although everyone who reaches it may export and read
+    #[arg(long, env, hide_env_values = true, value_name = "BOOL", default_value = "false")]
+    allow_unauthenticated: String,
+    /// IP address to listen on, or `localhost`
+    #[arg(long, env, hide_env_values = true, value_name = "ADDRESS", default_value = "127.0.0.1")]
+    host: String,
+    /// Port to listen on; 0 chooses a free one
+    #[arg(long, env, hide_env_values = true, value_name = "PORT", default_value = "8000")]
+    port: String,
+    /// json or pretty [default: pretty on a terminal, else json]
+    #[arg(long, env, hide_env_values = true, value_name = "FORMAT")]
+    log_format: Option<String>,
+    /// Connections to Postgres, 1 to 100
+    #[arg(long, env, hide_env_values = true, value_name = "N", default_value = "3")]
+    db_pool_size: String,
+    /// Bring the database's schema up to date at start
+    #[arg(long, env, hide_env_values = true, value_name = "BOOL", default_value = "true")]
+    migrate_on_start: String,
+    /// Failures in a row without progress after which a channel is given up, 1 to 1000
+    #[arg(long, env, hide_env_values = true, value_name = "N", default_value = "5")]
+    max_attempts: String,
+    /// Channels exported at a time over all workers [default: as many as the workers have slots]
+    #[arg(long, env, hide_env_values = true, value_name = "N")]
+    max_parallel_runs: Option<String>,
+}
+
+/// What serving needs, checked.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The database.
+    pub database_url: DatabaseUrl,
+    /// Which channels may be exported.
+    pub channels: ChannelRules,
+    /// Where to listen.
+    pub address: SocketAddr,
+    /// How log lines look.
+    pub log_format: LogFormat,
+    /// Connections to the database.
+    pub db_pool_size: u32,
+    /// Whether to bring the schema up to date first.
+    pub migrate_on_start: bool,
+    /// Failures in a row without progress after which a run is given up.
+    pub max_attempts: u32,
+    /// How many runs may go on at once.
+    pub limit: AdmissionLimit,
+}
+
+/// What migrating needs, checked.
+#[derive(Debug)]
+pub struct Migrate {
+    /// The database.
+    pub database_url: DatabaseUrl,
+    /// How log lines look.
+    pub log_format: LogFormat,
+}
+
+impl RawSettings {
+    /// Everything that serving needs. `terminal`: standard output is one.
+    pub fn serve(&self, terminal: bool) -> Result<Settings, Mistakes> {
+        let mut reader = Reader::default();
+        let database_url = self.read_database_url(&mut reader);
+        let channels = self.read_channels(&mut reader);
+        let address = self.read_address(&mut reader);
+        self.refuse_strangers(&mut reader, address);
+        let log_format = self.read_log_format(&mut reader, terminal);
+        let db_pool_size = reader.number("DB_POOL_SIZE", &self.db_pool_size, 1..=100);
+        let migrate_on_start = reader.flag("MIGRATE_ON_START", &self.migrate_on_start);
+        let max_attempts = reader.number("MAX_ATTEMPTS", &self.max_attempts, 1..=1000);
+        let max_parallel_runs = optional(self.max_parallel_runs.as_ref())
+            .and_then(|text| reader.number("MAX_PARALLEL_RUNS", text, 1..=10_000));
+        let settings = || {
+            Some(Settings {
+                database_url: database_url?,
+                channels,
+                address: address?,
+                log_format: log_format?,
+                db_pool_size: db_pool_size?,
+                migrate_on_start: migrate_on_start?,
+                max_attempts: max_attempts?,
+                limit: AdmissionLimit { max_parallel_runs },
+            })
+        };
+        reader.finish(settings())
+    }
+
+    /// Everything that migrating needs. `terminal`: standard output is one.
+    pub fn migrate(&self, terminal: bool) -> Result<Migrate, Mistakes> {
+        let mut reader = Reader::default();
+        let database_url = self.read_database_url(&mut reader);
+        let log_format = self.read_log_format(&mut reader, terminal);
+        let settings = || Some(Migrate { database_url: database_url?, log_format: log_format? });
+        reader.finish(settings())
+    }
+
+    /// Where a server with these settings listens.
+    pub fn address(&self) -> Result<SocketAddr, Mistakes> {
+        let mut reader = Reader::default();
+        let address = self.read_address(&mut reader);
+        reader.finish(address)
+    }
+
+    fn read_database_url(&self, reader: &mut Reader) -> Option<DatabaseUrl> {
+        let what = "the Postgres to use, such as postgres://user:password@host:5432/database";
+        let text = reader.required("DATABASE_URL", self.database_url.clone(), what)?;
+        DatabaseUrl::parse(text.trim()).map_err(|reason| reader.mistake("DATABASE_URL", reason)).ok()
+    }
+
+    fn read_channels(&self, reader: &mut Reader) -> ChannelRules {
+        let default = optional(self.default_channel_id.as_ref())
+            .and_then(|text| reader.parsed::<Snowflake>("DEFAULT_CHANNEL_ID", text));
+        let allowed = optional(self.allowed_channel_ids.as_ref())
+            .and_then(|text| reader.parsed::<AllowedChannels>("ALLOWED_CHANNEL_IDS", text));
+        ChannelRules::new(default, allowed)
+    }
+
+    fn read_address(&self, reader: &mut Reader) -> Option<SocketAddr> {
+        let host = match self.host.trim() {
+            "localhost" => Some(IpAddr::from(Ipv4Addr::LOCALHOST)),
+            text => text.parse().ok(),
+        };
+        if host.is_none() {
+            reader.mistake("HOST", "must be an IP address such as 127.0.0.1 or 0.0.0.0, or localhost");
+        }
+        let port =
+            reader.number("PORT", &self.port, 0..=u16::MAX.into()).and_then(|port| u16::try_from(port).ok());
+        Some(SocketAddr::new(host?, port?))
+    }
+
+    /// Whoever reaches the server may export and read: it must be out of reach unless that is meant.
+    fn refuse_strangers(&self, reader: &mut Reader, address: Option<SocketAddr>) {
+        if optional(self.api_keys.as_ref()).is_some() {
+            reader.mistake(
+                "API_KEYS",
+                "is not available yet, so it would protect nothing: unset it and keep HOST at 127.0.0.1",
+            );
+        }
+        let allowed = reader.flag("ALLOW_UNAUTHENTICATED", &self.allow_unauthenticated);
+        if allowed == Some(false) && address.is_some_and(|address| !address.ip().is_loopback()) {
+            reader.mistake(
+                "HOST",
+                "is not a loopback address, and everyone who reaches it could export and read: use 127.0.0.1, \
+                 or set ALLOW_UNAUTHENTICATED=true if only programs that you trust can reach it",
+            );
+        }
+    }
+
+    fn read_log_format(&self, reader: &mut Reader, terminal: bool) -> Option<LogFormat> {
+        match optional(self.log_format.as_ref()) {
+            Some(text) => reader.parsed("LOG_FORMAT", text),
+            None if terminal => Some(LogFormat::Pretty),
+            None => Some(LogFormat::Json),
+        }
+    }
+}
+
+/// Set but empty counts as not set.
+fn optional(value: Option<&String>) -> Option<&str> {
+    value.map(|text| text.trim()).filter(|text| !text.is_empty())
+}

@@ -1,0 +1,271 @@
+//! The only place that makes error bodies: RFC 9457 `application/problem+json`.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use actix_web::body::{BoxBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::StatusCode;
+use actix_web::http::header::{ALLOW, RETRY_AFTER};
+use actix_web::middleware::Next;
+use actix_web::{HttpMessage, HttpResponse, HttpResponseBuilder, ResponseError};
+use dce_core::export::request::{Fault, FaultCode};
+use dce_core::store::StoreError;
+use serde::Serialize;
+
+use crate::request_id::RequestId;
+
+/// Declares the problems once: code, status, title.
+macro_rules! problems {
+    ($($(#[$doc:meta])* $name:ident = $code:literal, $status:ident, $title:literal;)*) => {
+        /// Every problem that the API can answer. Clients tell them apart by the code, which never changes.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum Code {
+            $($(#[$doc])* $name,)*
+        }
+
+        impl Code {
+            /// All of them, for documentation and tests.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)*];
+
+            /// The stable code, e.g. `validation_failed`.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $code,)* }
+            }
+
+            /// The HTTP status it comes with.
+            pub const fn status(self) -> StatusCode {
+                match self { $(Self::$name => StatusCode::$status,)* }
+            }
+
+            /// A short name for people, the same for all occurrences.
+            pub const fn title(self) -> &'static str {
+                match self { $(Self::$name => $title,)* }
+            }
+        }
+    };
+}
+
+problems! {
+    /// The body cannot be parsed.
+    MalformedJson = "malformed_json", BAD_REQUEST, "The body is not JSON";
+    /// The body is JSON but no object.
+    NotAnObject = "not_an_object", BAD_REQUEST, "The body is not a JSON object";
+    /// The request is otherwise valid but wants another format than `Json`.
+    UnsupportedFormat = "unsupported_format", BAD_REQUEST, "The format is not supported";
+    /// Something about the request that no other code names.
+    BadRequest = "bad_request", BAD_REQUEST, "The request cannot be understood";
+    /// The request is valid but names a channel that may not be exported.
+    ChannelNotAllowed = "channel_not_allowed", FORBIDDEN, "The channel may not be exported";
+    /// No export has this id.
+    ExportNotFound = "export_not_found", NOT_FOUND, "There is no such export";
+    /// Nothing has this path.
+    NotFound = "not_found", NOT_FOUND, "There is nothing at this path";
+    /// The path exists, without this method.
+    MethodNotAllowed = "method_not_allowed", METHOD_NOT_ALLOWED, "The method is not allowed here";
+    /// The body is larger than any valid request.
+    BodyTooLarge = "body_too_large", PAYLOAD_TOO_LARGE, "The body is too large";
+    /// The body is not sent as JSON.
+    UnsupportedMediaType = "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE, "The body must be JSON";
+    /// Fields are wrong; `errors` lists all of them.
+    ValidationFailed = "validation_failed", UNPROCESSABLE_ENTITY, "The request is not valid";
+    /// A fault of the service.
+    Internal = "internal_error", INTERNAL_SERVER_ERROR, "The service made a mistake";
+    /// The database is away, starting or too busy.
+    DatabaseUnavailable = "database_unavailable", SERVICE_UNAVAILABLE, "The database is not available";
+    /// The database takes no writes.
+    DatabaseReadOnly = "database_read_only", SERVICE_UNAVAILABLE, "The database takes no writes";
+    /// The database has no tables yet.
+    SchemaMissing = "schema_missing", SERVICE_UNAVAILABLE, "The database is not set up";
+}
+
+/// Seconds after which a client may try again when the database is away.
+const RETRY_UNAVAILABLE: u32 = 5;
+/// Seconds after which a client may try again when the database takes no writes: someone has to make room first.
+const RETRY_READ_ONLY: u32 = 30;
+
+/// One occurrence of a problem.
+#[derive(Debug)]
+pub struct Problem {
+    code: Code,
+    detail: Cow<'static, str>,
+    faults: Vec<Fault>,
+    allow: Option<&'static str>,
+    retry_after: Option<u32>,
+    cause: Option<Box<StoreError>>,
+}
+
+impl Problem {
+    /// A problem with a sentence about this occurrence. The sentence reaches the client: no internals.
+    pub fn new(code: Code, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self { code, detail: detail.into(), faults: Vec::new(), allow: None, retry_after: None, cause: None }
+    }
+
+    /// The path exists but takes only these methods, e.g. `GET, HEAD`.
+    pub fn method_not_allowed(allow: &'static str) -> Self {
+        let detail = format!("Allowed here: {allow}.");
+        Self { allow: Some(allow), ..Self::new(Code::MethodNotAllowed, detail) }
+    }
+
+    /// The database did not answer.
+    pub fn database_unavailable() -> Self {
+        let detail = "The database cannot be reached or is too busy. Try again.";
+        Self { retry_after: Some(RETRY_UNAVAILABLE), ..Self::new(Code::DatabaseUnavailable, detail) }
+    }
+
+    /// What an answer without a body of ours stands for.
+    fn of_status(status: StatusCode) -> Self {
+        let code = match status {
+            StatusCode::NOT_FOUND => Code::NotFound,
+            StatusCode::METHOD_NOT_ALLOWED => Code::MethodNotAllowed,
+            StatusCode::PAYLOAD_TOO_LARGE => Code::BodyTooLarge,
+            StatusCode::UNSUPPORTED_MEDIA_TYPE => Code::UnsupportedMediaType,
+            status if status.is_client_error() => Code::BadRequest,
+            _ => Code::Internal,
+        };
+        Self::new(code, "The server refused the request before it was looked at.")
+    }
+
+    fn respond(&self, request_id: Option<&str>) -> HttpResponse {
+        let mut response = HttpResponseBuilder::new(self.code.status());
+        response.content_type("application/problem+json");
+        if let Some(allow) = self.allow {
+            response.insert_header((ALLOW, allow));
+        }
+        if let Some(seconds) = self.retry_after {
+            response.insert_header((RETRY_AFTER, seconds));
+        }
+        response.json(Document {
+            r#type: format!("/docs/errors#{}", self.code.as_str()),
+            title: self.code.title(),
+            status: self.code.status().as_u16(),
+            detail: &self.detail,
+            code: self.code.as_str(),
+            request_id,
+            errors: &self.faults,
+        })
+    }
+}
+
+/// The body. `type` is a reference to the page about this code, for people; programs compare `code`.
+#[derive(Serialize)]
+struct Document<'a> {
+    r#type: String,
+    title: &'static str,
+    status: u16,
+    detail: &'a str,
+    code: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "<[Fault]>::is_empty")]
+    errors: &'a [Fault],
+}
+
+impl From<Vec<Fault>> for Problem {
+    fn from(faults: Vec<Fault>) -> Self {
+        let problem = match faults.as_slice() {
+            [only] if only.code == FaultCode::UnsupportedFormat => {
+                Self::new(Code::UnsupportedFormat, format!("`format` {}.", only.detail))
+            }
+            [_] => Self::new(Code::ValidationFailed, "One thing in the request is wrong: see `errors`."),
+            _ => Self::new(Code::ValidationFailed, "Several things in the request are wrong: see `errors`."),
+        };
+        Self { faults, ..problem }
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        let problem = if error.is_read_only() {
+            let detail = "The database is read-only, for instance because its disk quota is used up. \
+                          Exports can be read but not created.";
+            Self { retry_after: Some(RETRY_READ_ONLY), ..Self::new(Code::DatabaseReadOnly, detail) }
+        } else if error.is_passing() {
+            Self::database_unavailable()
+        } else if is_schema_missing(&error) {
+            let detail = "The database has not been migrated: run `dce-api migrate`, or start with MIGRATE_ON_START=true.";
+            Self { retry_after: Some(RETRY_READ_ONLY), ..Self::new(Code::SchemaMissing, detail) }
+        } else {
+            Self::new(Code::Internal, "The request failed; the log has the reason under this request_id.")
+        };
+        Self { cause: Some(Box::new(error)), ..problem }
+    }
+}
+
+/// 42P01: a table is not there.
+fn is_schema_missing(error: &StoreError) -> bool {
+    let StoreError::Database(sqlx::Error::Database(error)) = error else { return false };
+    error.code().as_deref() == Some("42P01")
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.code.as_str(), self.detail)
+    }
+}
+
+impl ResponseError for Problem {
+    fn status_code(&self) -> StatusCode {
+        self.code.status()
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        self.respond(None)
+    }
+}
+
+/// Middleware that writes every error answer, the server's own too, as a problem of this request; and logs failures of
+/// the service, here and nowhere else.
+pub async fn render(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
+    let response = next.call(request).await?;
+    let status = response.status();
+    if !status.is_client_error() && !status.is_server_error() {
+        return Ok(response.map_into_boxed_body());
+    }
+    let rendered = {
+        let of_status = Problem::of_status(status);
+        let problem =
+            response.response().error().and_then(|error| error.as_error::<Problem>()).unwrap_or(&of_status);
+        if problem.code.status().is_server_error() {
+            let cause = problem.cause.as_ref().map(tracing::field::display);
+            tracing::error!(error.kind = problem.code.as_str(), error.cause = cause, "request.failed");
+        }
+        let extensions = response.request().extensions();
+        problem.respond(extensions.get::<RequestId>().map(RequestId::as_str))
+    };
+    Ok(response.into_response(rendered))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn codes_are_unique_and_their_statuses_are_errors() {
+        let codes: HashSet<_> = Code::ALL.iter().map(|code| code.as_str()).collect();
+        assert_eq!(codes.len(), Code::ALL.len());
+        for code in Code::ALL {
+            assert!(code.status().is_client_error() || code.status().is_server_error(), "{code:?}");
+        }
+    }
+
+    #[test]
+    fn an_unsupported_format_is_400_alone_and_422_in_company() {
+        let format = || Fault::in_field("format", FaultCode::UnsupportedFormat, "must be \"Json\"");
+        let other = Fault::in_field("media", FaultCode::NotAvailable, "not yet");
+        assert_eq!(Problem::from(vec![format()]).code, Code::UnsupportedFormat);
+        assert_eq!(Problem::from(vec![format(), other]).code, Code::ValidationFailed);
+    }
+
+    #[test]
+    fn a_fault_of_the_service_keeps_its_cause_to_itself() {
+        let problem = Problem::from(StoreError::Unexpected { statement: "insert export", touched: 7 });
+        assert_eq!(problem.code, Code::Internal);
+        assert!(!problem.to_string().contains("insert export"));
+    }
+}

@@ -1,0 +1,137 @@
+//! `/exports`: takes them, shows them.
+
+use std::collections::HashMap;
+
+use actix_web::http::header::{LOCATION, RETRY_AFTER};
+use actix_web::{HttpRequest, HttpResponse, web};
+use chrono::{DateTime, Utc};
+use dce_core::export::request::{ExportRequest, FORMAT, Fault, FaultCode};
+use dce_core::ids::Snowflake;
+use dce_core::store::{self, Created, NewExport};
+use serde::Serialize;
+use tracing::Span;
+use uuid::Uuid;
+
+use crate::body;
+use crate::problem::{Code, Problem};
+use crate::request_id::RequestId;
+use crate::state::{AppState, in_time};
+
+/// A header that would make retries safe, and must not be taken for one that does.
+const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
+/// Seconds after which a client may look what became of its export.
+const POLL_AFTER: u32 = 1;
+
+/// `POST /exports`: 202 once export, runs and first tasks are committed.
+pub(super) async fn create(
+    request: HttpRequest,
+    payload: web::Payload,
+    id: web::ReqData<RequestId>,
+    state: web::Data<AppState>,
+) -> Result<HttpResponse, Problem> {
+    let body = body::json_object(&request, payload).await?;
+    let mut faults = header_faults(&request);
+    let wanted = match ExportRequest::parse(&body, state.channels.default_channel()) {
+        Ok(wanted) if faults.is_empty() => wanted,
+        Ok(_) => return Err(faults.into()),
+        Err(more) => {
+            faults.extend(more);
+            return Err(faults.into());
+        }
+    };
+    check_channels(&state, &wanted.channels).await?;
+
+    let new = new_export(wanted, &id, &state);
+    let created = in_time(store::exports::create(&state.pool, &new, state.limit)).await?;
+    Span::current().record("job_id", tracing::field::display(created.job_id));
+    tracing::info!(channels = new.channels.len(), "export.created");
+
+    let path = format!("/exports/{}", created.job_id);
+    Ok(HttpResponse::Accepted()
+        .insert_header((LOCATION, path.as_str()))
+        .insert_header((RETRY_AFTER, POLL_AFTER))
+        .json(Accepted::new(&created, &new.channels, path)))
+}
+
+/// `GET /exports/{job_id}`: state, counts, runs.
+pub(super) async fn show(
+    job_id: web::Path<String>,
+    state: web::Data<AppState>,
+) -> Result<HttpResponse, Problem> {
+    let not_found = || Problem::new(Code::ExportNotFound, "No export has this job_id.");
+    // Ids are UUIDs that the service makes itself: another text is the id of nothing.
+    let job_id = Uuid::parse_str(&job_id).map_err(|_| not_found())?;
+    Span::current().record("job_id", tracing::field::display(job_id));
+    let view = in_time(store::view::find(&state.pool, job_id)).await?.ok_or_else(not_found)?;
+    Ok(HttpResponse::Ok().json(view))
+}
+
+fn header_faults(request: &HttpRequest) -> Vec<Fault> {
+    let sent = request.headers().contains_key(IDEMPOTENCY_KEY);
+    let detail = "is not available yet: without it a repeated request creates a second export";
+    sent.then(|| Fault::in_header(IDEMPOTENCY_KEY, FaultCode::NotAvailable, detail)).into_iter().collect()
+}
+
+/// Refuses channels that the settings do not allow. Only for those not named there a parent can help.
+async fn check_channels(state: &AppState, channels: &[Snowflake]) -> Result<(), Problem> {
+    let unnamed = state.channels.not_named(channels);
+    let parents = match unnamed.as_slice() {
+        [] => HashMap::new(),
+        unnamed => in_time(store::channels::parents(&state.pool, unnamed)).await?,
+    };
+    let refused = state.channels.refused(&unnamed, &parents);
+    if refused.is_empty() {
+        return Ok(());
+    }
+    let refused: Vec<String> = refused.iter().map(Snowflake::to_string).collect();
+    let detail =
+        format!("Not allowed by DEFAULT_CHANNEL_ID and ALLOWED_CHANNEL_IDS: {}.", refused.join(", "));
+    Err(Problem::new(Code::ChannelNotAllowed, detail))
+}
+
+fn new_export(wanted: ExportRequest, id: &RequestId, state: &AppState) -> NewExport {
+    NewExport {
+        job_id: Uuid::now_v7(),
+        options: wanted.options(),
+        channels: wanted.channels,
+        start_at: wanted.start_at,
+        end_at: wanted.end_at,
+        format: FORMAT.to_owned(),
+        media: false,
+        request_id: Some(id.as_str().to_owned()),
+        requested_by: None,
+        max_attempts: state.max_attempts,
+    }
+}
+
+/// The body of a 202.
+#[derive(Serialize)]
+struct Accepted<'a> {
+    job_id: Uuid,
+    status: &'static str,
+    /// The only channel of a single-channel export.
+    channel_id: Option<&'a Snowflake>,
+    channel_ids: &'a [Snowflake],
+    created_at: DateTime<Utc>,
+    links: Links,
+}
+
+/// Where to go from here.
+#[derive(Serialize)]
+struct Links {
+    #[serde(rename = "self")]
+    itself: String,
+}
+
+impl<'a> Accepted<'a> {
+    fn new(created: &Created, channel_ids: &'a [Snowflake], path: String) -> Self {
+        Self {
+            job_id: created.job_id,
+            status: created.status.as_str(),
+            channel_id: if let [only] = channel_ids { Some(only) } else { None },
+            channel_ids,
+            created_at: created.created_at,
+            links: Links { itself: path },
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! From settings to a listening server, and from a signal to its orderly end.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+
+use actix_web::dev::Server;
+use actix_web::middleware::from_fn;
+use actix_web::{App, HttpServer, web};
+use dce_core::db::{self, DbError};
+use sqlx::PgPool;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_actix_web::TracingLogger;
+
+use crate::config::Settings;
+use crate::problem;
+use crate::request_id;
+use crate::request_log::RequestSpan;
+use crate::routes;
+use crate::state::AppState;
+
+/// Threads that serve requests. The work is done in Postgres, over few connections: more threads would only wait.
+const HTTP_WORKERS: usize = 2;
+/// Seconds that answers may still take after a stop is asked for; platforms kill after 30.
+const SHUTDOWN_TIMEOUT: u64 = 20;
+
+/// Why the server did not start, or ended.
+#[derive(Debug, thiserror::Error)]
+pub enum StartupError {
+    /// The database is away or cannot be set up.
+    #[error(transparent)]
+    Database(#[from] DbError),
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// HOST and PORT.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The server or its signals failed.
+    #[error("the server failed: {0}")]
+    Server(#[from] io::Error),
+}
+
+/// A server that listens already.
+pub struct Application {
+    server: Server,
+    address: SocketAddr,
+    pool: PgPool,
+}
+
+impl Application {
+    /// Waits for the database, migrates if the settings say so, and listens. `stop` ends the server in order.
+    pub async fn build(
+        settings: Settings,
+        stop: impl Future<Output = ()> + Send + 'static,
+    ) -> Result<Self, StartupError> {
+        db::prepare(&settings.database_url, settings.migrate_on_start).await?;
+        let state = AppState {
+            pool: db::connect_control(&settings.database_url, "dce-api", settings.db_pool_size),
+            channels: settings.channels,
+            max_attempts: settings.max_attempts,
+            limit: settings.limit,
+        };
+        let pool = state.pool.clone();
+        let wanted = settings.address;
+        let listen = |source| StartupError::Listen { address: wanted, source };
+        let listener = TcpListener::bind(wanted).map_err(listen)?;
+        let address = listener.local_addr().map_err(listen)?;
+        let server = serve(listener, state, stop)?;
+        tracing::info!(%address, "api.listening");
+        Ok(Self { server, address, pool })
+    }
+
+    /// Where it listens; with `PORT=0` the port that the system chose.
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves until `stop`, then lets answers under way finish.
+    pub async fn run_until_stopped(self) -> Result<(), StartupError> {
+        self.server.await?;
+        self.pool.close().await;
+        tracing::info!("api.stopped");
+        Ok(())
+    }
+}
+
+fn serve(
+    listener: TcpListener,
+    state: AppState,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> io::Result<Server> {
+    let state = web::Data::new(state);
+    let server = HttpServer::new(move || {
+        // The last one is the outermost: the id is there before the span, the span before a problem is logged.
+        App::new()
+            .app_data(state.clone())
+            .configure(routes::configure)
+            .wrap(from_fn(problem::render))
+            .wrap(TracingLogger::<RequestSpan>::new())
+            .wrap(from_fn(request_id::assign))
+    });
+    Ok(server
+        .workers(HTTP_WORKERS)
+        .shutdown_signal(stop)
+        .shutdown_timeout(SHUTDOWN_TIMEOUT)
+        .listen(listener)?
+        .run())
+}
+
+/// Ends with the first SIGTERM or SIGINT; both mean "finish what you are doing".
+pub fn stop_requested() -> Result<impl Future<Output = ()> + Send + 'static, StartupError> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        let name = tokio::select! {
+            _ = terminate.recv() => "SIGTERM",
+            _ = interrupt.recv() => "SIGINT",
+        };
+        tracing::info!(signal = name, "api.stopping");
+    })
+}

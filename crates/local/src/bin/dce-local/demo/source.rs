@@ -1,0 +1,101 @@
+//! What the demo exports: a channel of Discord, or a sample through the stand-in.
+
+use std::env;
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+
+use anyhow::Context;
+use serde_json::json;
+
+use crate::service::sibling;
+
+/// The sample's channel: an id as Discord makes them.
+const SAMPLE_CHANNEL: &str = "910000000000000000";
+/// The sample's size and pace: long enough to watch, short enough to wait for.
+const SAMPLE_MESSAGES: u32 = 2000;
+const SAMPLE_MESSAGES_PER_SECOND: u32 = 1500;
+
+/// Where messages come from.
+pub(super) enum Source {
+    /// `DiscordChatExporter` itself.
+    Discord { exporter: String, token: String, channel_id: String },
+    /// The stand-in, called by this path; why not Discord.
+    Sample { exporter: String, because: String },
+}
+
+impl Source {
+    /// Discord if `DCE_BIN` and `DISCORD_TOKEN` are set, else the sample, set up below `directory`.
+    pub(super) fn choose(directory: &Path) -> anyhow::Result<Self> {
+        match (setting("DCE_BIN"), setting("DISCORD_TOKEN")) {
+            (Some(exporter), Some(token)) => {
+                let channel_id = setting("DEFAULT_CHANNEL_ID").context(
+                    "DEFAULT_CHANNEL_ID is not set: set it to the id of the channel to export \
+                     (in Discord: developer mode on, right click on the channel, Copy Channel ID)",
+                )?;
+                Ok(Self::Discord { exporter, token, channel_id })
+            }
+            (exporter, token) => {
+                let missing = [("DCE_BIN", exporter), ("DISCORD_TOKEN", token)]
+                    .into_iter()
+                    .filter_map(|(name, value)| value.is_none().then_some(name))
+                    .collect::<Vec<_>>()
+                    .join(" and ");
+                let exporter = set_up_sample(&directory.join("sample"))?;
+                Ok(Self::Sample { exporter, because: format!("{missing} not set") })
+            }
+        }
+    }
+
+    pub(super) fn is_sample(&self) -> bool {
+        matches!(self, Self::Sample { .. })
+    }
+
+    pub(super) fn channel_id(&self) -> &str {
+        match self {
+            Self::Discord { channel_id, .. } => channel_id,
+            Self::Sample { .. } => SAMPLE_CHANNEL,
+        }
+    }
+
+    /// What the user is about to see.
+    pub(super) fn announcement(&self) -> String {
+        match self {
+            Self::Discord { channel_id, .. } => {
+                format!("This exports the channel {channel_id} from Discord with DiscordChatExporter.")
+            }
+            Self::Sample { because, .. } => format!(
+                "This replays a sample: {SAMPLE_MESSAGES} made-up messages through a stand-in for \
+                 DiscordChatExporter ({because}).\nFor a channel of yours set DISCORD_TOKEN, DEFAULT_CHANNEL_ID \
+                 and DCE_BIN (the path of DiscordChatExporter.Cli) first."
+            ),
+        }
+    }
+
+    /// The settings that the worker needs for it.
+    pub(super) fn variables(&self) -> [(&'static str, String); 2] {
+        let (exporter, token) = match self {
+            Self::Discord { exporter, token, .. } => (exporter, &**token),
+            Self::Sample { exporter, .. } => (exporter, "the-sample-needs-no-token"),
+        };
+        [("DCE_BIN", exporter.clone()), ("DISCORD_TOKEN", token.to_owned())]
+    }
+}
+
+/// A variable that is set to something.
+fn setting(name: &str) -> Option<String> {
+    env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// The stand-in reads the scenario beside the path it is called by. Returns that path.
+fn set_up_sample(directory: &Path) -> anyhow::Result<String> {
+    let scenario = json!({ "channels": { SAMPLE_CHANNEL: {
+        "generate": { "messages": SAMPLE_MESSAGES, "seed": 1 },
+        "rate": SAMPLE_MESSAGES_PER_SECOND,
+    } } });
+    let exporter = directory.join("DiscordChatExporter.Cli");
+    fs::create_dir(directory)?;
+    fs::write(directory.join("scenario.json"), scenario.to_string())?;
+    symlink(sibling("dce-standin")?, &exporter)?;
+    Ok(exporter.to_string_lossy().into_owned())
+}

@@ -1,0 +1,188 @@
+//! A private Postgres server, run from the machine's own Postgres programs as root or not.
+//! It listens on a socket in a directory of its own or on loopback; no other server and no file of the user's
+//! is touched, and it ends with the process that started it, also by SIGKILL.
+
+mod account;
+mod binaries;
+mod error;
+mod home;
+mod url;
+
+use std::fs::{self, File};
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use self::account::Account;
+pub use self::error::PostgresError;
+use self::error::io_error;
+use self::home::Home;
+use self::url::Address;
+use crate::tether::tethered;
+
+/// How long a server may take until it accepts connections, crash recovery included.
+const START_LIMIT: Duration = Duration::from_mins(1);
+/// Names the socket only: each server has a directory of its own.
+const SOCKET_PORT: u16 = 5432;
+/// Lines of the server's log that an error shows.
+const LOG_TAIL: usize = 15;
+
+/// What a server may lose with the machine's power because its directory goes anyway, for speed.
+const THROW_AWAY: [&str; 5] =
+    ["fsync=off", "synchronous_commit=off", "full_page_writes=off", "autovacuum=off", "shared_buffers=64MB"];
+
+/// A running private server; stopped on drop, which blocks until it has ended.
+///
+/// All of its methods block: start it before, or away from, asynchronous work.
+#[derive(Debug)]
+pub struct PrivatePostgres {
+    home: Home, // before `child`: its directory goes before the tether is let go, so that only one of us deletes
+    child: Child,
+    address: Address,
+    programs: PathBuf,
+    stop_signal: Signal,
+}
+
+impl PrivatePostgres {
+    /// A throw-away server: socket only, not durable, its directory deleted when it ends.
+    pub fn temporary() -> Result<Self, PostgresError> {
+        let programs = binaries::find()?;
+        let account = Account::choose()?;
+        let home = Home::temporary(account)?;
+        home.initialise(&programs.join("initdb"), false)?;
+        let address = Address::Socket(home.socket_directory.clone());
+        // Immediate shutdown: what a checkpoint would save goes with the directory.
+        Self::start(programs, account, home, address, Signal::SIGQUIT, &THROW_AWAY)
+    }
+
+    /// A durable server whose data stay in `directory` (made if missing; refused if other files are in it).
+    /// With `port` it listens on that port of 127.0.0.1 and asks for the password that `url` contains,
+    /// which is kept in `directory/password`; without, on a socket that only its user and root can reach.
+    pub fn persistent(directory: &Path, port: Option<u16>) -> Result<Self, PostgresError> {
+        let programs = binaries::find()?;
+        let account = Account::choose()?;
+        let home = Home::persistent(directory, account)?;
+        home.initialise(&programs.join("initdb"), true)?;
+        let address = match port {
+            Some(port) => Address::Tcp { port, password: home.password()? },
+            None => Address::Socket(home.socket_directory.clone()),
+        };
+        // Fast shutdown: rolls back what is open and writes a checkpoint.
+        Self::start(programs, account, home, address, Signal::SIGINT, &[])
+    }
+
+    fn start(
+        programs: PathBuf,
+        account: Account,
+        home: Home,
+        address: Address,
+        stop_signal: Signal,
+        settings: &[&str],
+    ) -> Result<Self, PostgresError> {
+        let log_path = home.log();
+        let log = File::create(&log_path).map_err(io_error("create", &log_path))?;
+        let errors = log.try_clone().map_err(io_error("open", &log_path))?;
+        let program = programs.join("postgres");
+        let (port, listen, sockets) = match &address {
+            Address::Tcp { port, .. } => (*port, Ipv4Addr::LOCALHOST.to_string(), String::new()),
+            Address::Socket(directory) => (SOCKET_PORT, String::new(), quoted(directory)),
+        };
+        let mut command =
+            tethered(&program, stop_signal, home.temporary.as_ref().map(tempfile::TempDir::path));
+        command.arg("-D").arg(home.data()).args(["-p", &port.to_string()]);
+        for setting in settings {
+            command.args(["-c", setting]);
+        }
+        command
+            .args(["-c", &format!("listen_addresses={listen}")])
+            .args(["-c", &format!("unix_socket_directories={sockets}")])
+            .args(["-c", "unix_socket_permissions=0700"]) // no password is asked for there
+            .args(["-c", "max_connections=200"])
+            .stdout(log)
+            .stderr(errors);
+        account.apply(&mut command);
+        let child = command.spawn().map_err(io_error("run", &program))?;
+        let mut server = Self { home, child, address, programs, stop_signal };
+        server.wait_until_ready()?;
+        Ok(server)
+    }
+
+    /// The lock file has the server's pid in line 1 and `ready` in line 8 once it takes connections;
+    /// the pid tells it from the file that a killed server left behind or another server owns.
+    fn wait_until_ready(&mut self) -> Result<(), PostgresError> {
+        let lock_file = self.home.data().join("postmaster.pid");
+        let pid = self.child.id().to_string();
+        let deadline = Instant::now() + START_LIMIT;
+        loop {
+            let content = fs::read_to_string(&lock_file).unwrap_or_default();
+            let mut lines = content.lines().map(str::trim);
+            if lines.next() == Some(&*pid) && lines.nth(6) == Some("ready") {
+                return Ok(());
+            }
+            let ended = self.child.try_wait().map_err(io_error("wait for", &lock_file))?;
+            if ended.is_some() || Instant::now() > deadline {
+                return Err(PostgresError::Start(self.log_tail()));
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// The address of `database` as a URL for sqlx, psql and others. It contains the password where there is one.
+    pub fn url(&self, database: &str) -> String {
+        self.address.url(database)
+    }
+
+    /// `psql` connected to `database`, without the user's psqlrc; the password is not in its arguments.
+    pub fn psql(&self, database: &str) -> Command {
+        let beside_server = self.programs.join("psql");
+        let mut command = Command::new(if beside_server.is_file() { beside_server } else { "psql".into() });
+        Account::Ourselves.apply(&mut command);
+        command.arg("--no-psqlrc").env("PGUSER", "postgres").env("PGDATABASE", database);
+        match &self.address {
+            Address::Socket(directory) => {
+                command.env("PGHOST", directory).env("PGPORT", SOCKET_PORT.to_string());
+            }
+            Address::Tcp { port, password } => {
+                command
+                    .env("PGHOST", "127.0.0.1")
+                    .env("PGPORT", port.to_string())
+                    .env("PGPASSWORD", password);
+            }
+        }
+        command
+    }
+
+    /// Where its files are.
+    pub fn directory(&self) -> &Path {
+        &self.home.directory
+    }
+
+    fn log_tail(&self) -> String {
+        let log = fs::read_to_string(self.home.log()).unwrap_or_default();
+        let lines: Vec<&str> = log.lines().collect();
+        lines[lines.len().saturating_sub(LOG_TAIL)..].join("\n")
+    }
+}
+
+impl Drop for PrivatePostgres {
+    fn drop(&mut self) {
+        // The number is still its own: the tether keeps it in use. A failure means that it has ended already.
+        if let Ok(pid) = i32::try_from(self.child.id()) {
+            let _ = kill(Pid::from_raw(pid), self.stop_signal);
+        }
+        // `Child::wait` would close the pipe first and have the tether work beside us.
+        let tether = self.child.stdin.take();
+        let _ = self.child.wait();
+        self.child.stdin = tether;
+    }
+}
+
+/// A path as an element of a list setting, where commas and spaces would separate.
+fn quoted(path: &Path) -> String {
+    format!("\"{}\"", path.to_string_lossy().replace('"', "\"\""))
+}

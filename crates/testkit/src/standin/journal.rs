@@ -1,0 +1,37 @@
+//! What the scenario's directory remembers between calls: their arguments, and the attempts at each channel.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::path::Path;
+
+use dce_testkit::scenario::{INVOCATIONS_FILE, Invocation};
+
+const LOCK_FILE: &str = "invocations.lock";
+
+/// Counts this call as one more attempt at each of `channels` and writes it down; exact over processes that
+/// start at the same time. Returns the attempts' numbers, from 1. `argv` must hold no token.
+pub(crate) fn note(dir: &Path, argv: Vec<String>, channels: &[String]) -> io::Result<BTreeMap<String, u64>> {
+    // Unlocked when closed, at the latest by the end of the process.
+    let lock = OpenOptions::new().create(true).append(true).open(dir.join(LOCK_FILE))?;
+    lock.lock()?;
+    let mut attempts = BTreeMap::new();
+    for channel in channels {
+        attempts.insert(channel.clone(), count_one(&dir.join(format!("attempts-{channel}")))?);
+    }
+    let invocation = Invocation { pid: std::process::id(), argv, attempts };
+    let mut line = serde_json::to_vec(&invocation)?;
+    line.push(b'\n');
+    OpenOptions::new().create(true).append(true).open(dir.join(INVOCATIONS_FILE))?.write_all(&line)?;
+    Ok(invocation.attempts)
+}
+
+fn count_one(counter: &Path) -> io::Result<u64> {
+    let before: u64 = match fs::read_to_string(counter) {
+        Ok(text) => text.trim().parse().map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
+        Err(error) => return Err(error),
+    };
+    File::create(counter)?.write_all((before + 1).to_string().as_bytes())?;
+    Ok(before + 1)
+}

@@ -1,0 +1,241 @@
+//! The columns of one message, borrowed from its JSON.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use chrono::{DateTime, Utc};
+use dce_core::ids::Snowflake;
+use serde::de::{IgnoredAny, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
+
+/// One message. What DCE wrote is in `raw`; the rest are the parts with columns of their own.
+#[derive(Debug)]
+pub struct Message<'a> {
+    /// The message's id, unique within its channel.
+    pub id: Snowflake,
+    /// When it was sent.
+    pub timestamp: DateTime<Utc>,
+    /// Its text.
+    pub content: Option<Cow<'a, str>>,
+    /// The author's id.
+    pub author_id: Option<Cow<'a, str>>,
+    /// The author's name as it was at the export, not at the message.
+    pub author_name: Option<Cow<'a, str>>,
+    /// The array of attachments.
+    pub attachments: Option<&'a RawValue>,
+    /// The array of embeds.
+    pub embeds: Option<&'a RawValue>,
+    /// The whole message.
+    pub raw: &'a str,
+}
+
+/// Why a message cannot be stored. Says nothing of what the message says.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum MessageError {
+    /// Not JSON, or not an object.
+    #[error("a message is not a JSON object")]
+    NotAnObject,
+    /// `id` is missing or no Discord id.
+    #[error("a message has no usable `id`")]
+    NoId,
+    /// Another field is missing or of an unexpected type.
+    #[error("`{field}` of message {id} is missing or not of its type")]
+    Field {
+        /// The message.
+        id: Snowflake,
+        /// The field's name in DCE's document.
+        field: &'static str,
+    },
+}
+
+impl<'a> Message<'a> {
+    /// Reads a message as [`Frame::Message`](super::frame::Frame::Message) brings it: minified and repaired.
+    /// Of a key that is there twice the last value counts, as in `jsonb`.
+    pub fn parse(json: &'a str) -> Result<Self, MessageError> {
+        let fields: Fields<'a> = serde_json::from_str(json).map_err(|_| MessageError::NotAnObject)?;
+        let id: Snowflake = fields.id.and_then(read).ok_or(MessageError::NoId)?;
+        let wrong = |field| MessageError::Field { id, field };
+        let author: Author<'a> = optional(fields.author).ok_or(wrong("author"))?.unwrap_or_default();
+        Ok(Self {
+            id,
+            timestamp: fields.timestamp.and_then(time).ok_or(wrong("timestamp"))?,
+            content: optional::<Text<'a>>(fields.content).ok_or(wrong("content"))?.map(|text| text.0),
+            author_id: author.id.map(|text| text.0),
+            author_name: author.name.map(|text| text.0),
+            attachments: fields.attachments,
+            embeds: fields.embeds,
+            raw: json,
+        })
+    }
+}
+
+/// The fields with columns of their own, unread, so that an error can name the one that is wrong.
+#[derive(Default)]
+struct Fields<'a> {
+    id: Option<&'a RawValue>,
+    timestamp: Option<&'a RawValue>,
+    content: Option<&'a RawValue>,
+    author: Option<&'a RawValue>,
+    attachments: Option<&'a RawValue>,
+    embeds: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+#[serde(field_identifier, rename_all = "camelCase")]
+enum Field {
+    Id,
+    Timestamp,
+    Content,
+    Author,
+    Attachments,
+    Embeds,
+    #[serde(other)]
+    Other,
+}
+
+// By hand, because a derived implementation refuses a key that is there twice.
+impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(FieldsVisitor)
+    }
+}
+
+struct FieldsVisitor;
+
+impl<'de> Visitor<'de> for FieldsVisitor {
+    type Value = Fields<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a message")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields<'de>, A::Error> {
+        let mut fields = Fields::default();
+        while let Some(field) = map.next_key()? {
+            match field {
+                Field::Id => fields.id = map.next_value()?,
+                Field::Timestamp => fields.timestamp = map.next_value()?,
+                Field::Content => fields.content = map.next_value()?,
+                Field::Author => fields.author = map.next_value()?,
+                Field::Attachments => fields.attachments = map.next_value()?,
+                Field::Embeds => fields.embeds = map.next_value()?,
+                Field::Other => {
+                    map.next_value::<IgnoredAny>()?;
+                }
+            }
+        }
+        Ok(fields)
+    }
+}
+
+#[derive(Default, Deserialize)]
+struct Author<'a> {
+    #[serde(borrow)]
+    id: Option<Text<'a>>,
+    #[serde(borrow)]
+    name: Option<Text<'a>>,
+}
+
+/// Text borrowed from the JSON unless an escape stands in it. serde borrows a `Cow` only when told so, and
+/// inside an `Option` it cannot be told.
+#[derive(Deserialize)]
+#[serde(transparent)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+fn read<'a, T: Deserialize<'a>>(json: &'a RawValue) -> Option<T> {
+    serde_json::from_str(json.get()).ok()
+}
+
+/// What may be missing, but not be of another type: `None` is an error.
+#[expect(clippy::option_option, reason = "the outer one is the caller's error, the inner one its value")]
+fn optional<'a, T: Deserialize<'a>>(json: Option<&'a RawValue>) -> Option<Option<T>> {
+    json.map_or(Some(None), |json| read(json).map(Some))
+}
+
+/// DCE writes ISO 8601 with an offset and up to seven digits of a second's fraction.
+fn time(json: &RawValue) -> Option<DateTime<Utc>> {
+    let text: Text<'_> = read(json)?;
+    Some(DateTime::parse_from_rfc3339(&text.0).ok()?.to_utc())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(field: &str, value: &str) -> String {
+        let mut message = serde_json::json!({"id": "1", "timestamp": "2024-07-03T09:46:40Z", "content": ""});
+        message[field] = serde_json::from_str(value).unwrap();
+        message.to_string()
+    }
+
+    #[test]
+    fn text_without_escapes_is_borrowed() {
+        let json = r#"{"id":"7","timestamp":"2024-07-03T09:46:40+00:00","content":"길드","author":{"id":"8","name":"a\nb","roles":[]},"attachments":[{"id":"9"}],"embeds":[]}"#;
+        let message = Message::parse(json).unwrap();
+        assert_eq!(message.id, Snowflake::new(7));
+        assert!(matches!(message.content, Some(Cow::Borrowed("길드"))));
+        assert!(matches!(message.author_id, Some(Cow::Borrowed("8"))));
+        assert_eq!(message.author_name.as_deref(), Some("a\nb"));
+        assert_eq!(message.attachments.map(RawValue::get), Some(r#"[{"id":"9"}]"#));
+        assert_eq!(message.embeds.map(RawValue::get), Some("[]"));
+        assert_eq!(message.raw, json);
+    }
+
+    #[test]
+    fn what_is_missing_or_null_is_none() {
+        for json in [
+            r#"{"timestamp":"2024-07-03T09:46:40Z","id":"1"}"#,
+            r#"{"timestamp":"2024-07-03T09:46:40Z","id":"1","content":null,"author":null,"attachments":null,"embeds":null}"#,
+            r#"{"timestamp":"2024-07-03T09:46:40Z","id":"1","author":{"id":null}}"#,
+        ] {
+            let message = Message::parse(json).unwrap();
+            assert!(
+                message.content.is_none() && message.author_id.is_none() && message.author_name.is_none()
+            );
+            assert!(message.attachments.is_none() && message.embeds.is_none());
+        }
+    }
+
+    #[test]
+    fn times_have_any_offset_and_up_to_seven_digits_of_a_second() {
+        for (text, expected) in [
+            ("2024-07-03T09:46:40+00:00", "2024-07-03T09:46:40Z"),
+            ("2024-07-03T18:46:40.876+09:00", "2024-07-03T09:46:40.876Z"),
+            ("2024-07-03T05:46:40.1234567-04:00", "2024-07-03T09:46:40.1234567Z"),
+            ("2024-07-03T15:16:40.5Z", "2024-07-03T15:16:40.5Z"),
+        ] {
+            let json = with("timestamp", &format!("{text:?}"));
+            let expected: DateTime<Utc> = expected.parse().unwrap();
+            assert_eq!(Message::parse(&json).unwrap().timestamp, expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_error_names_message_and_field_but_not_what_they_say() {
+        for (field, value) in [
+            ("timestamp", r#""secret""#),
+            ("timestamp", r#""2024-07-03T09:46:40""#),
+            ("timestamp", "null"),
+            ("content", r#"["secret"]"#),
+            ("author", r#""secret""#),
+            ("author", r#"{"name":5}"#),
+        ] {
+            let error = Message::parse(&with(field, value)).unwrap_err();
+            assert_eq!(error.to_string(), format!("`{field}` of message 1 is missing or not of its type"));
+        }
+        for (value, error) in [("5", MessageError::NoId), (r#""secret""#, MessageError::NoId)] {
+            assert_eq!(Message::parse(&with("id", value)).unwrap_err(), error);
+        }
+        for json in ["", "[]", "{", r#"{"id":"1"}x"#] {
+            assert_eq!(Message::parse(json).unwrap_err(), MessageError::NotAnObject, "{json}");
+        }
+    }
+
+    #[test]
+    fn of_a_key_that_is_there_twice_the_last_counts() {
+        let json = r#"{"id":"1","content":"a","id":"2","timestamp":"2024-07-03T09:46:40Z","content":"b"}"#;
+        let message = Message::parse(json).unwrap();
+        assert_eq!((message.id.get(), message.content.as_deref()), (2, Some("b")));
+    }
+}

@@ -1,0 +1,13 @@
+//! From the bytes DCE writes to rows in Postgres.
+
+pub mod batch;
+mod document;
+pub mod frame;
+mod grammar;
+pub mod header;
+pub mod message;
+pub mod reader;
+mod scan;
+pub mod sessions;
+mod text;
+pub mod writer;

@@ -1,0 +1,150 @@
+//! What became of an attempt: a pure decision over how DCE ended, what was read and what was written.
+
+use dce_core::export::failure::{Failure, FailureKind};
+
+use crate::dce::{Exit, classify};
+use crate::ingest::frame::FrameError;
+use crate::ingest::reader::{Documents, ReadError};
+use crate::ingest::writer::WriteError;
+
+/// Why the worker itself stopped DCE.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stopped {
+    /// A cancel or a shutdown.
+    HandBack,
+    /// The output did not grow.
+    Stalled,
+    /// The attempt took too long.
+    TimedOut,
+    /// Reading or writing failed; the error says why.
+    Ingest,
+    /// The run has another owner.
+    Abandoned,
+}
+
+/// How an attempt ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// Complete: DCE ended in order, every document is closed with equal counts, everything is committed.
+    Completed,
+    /// See [`Failure`].
+    Failed(Failure),
+    /// Stopped in order; SQL decides between cancelled and pending.
+    HandedBack,
+    /// The run has another owner: nothing more is written.
+    Lost,
+}
+
+/// Decides. A failed DCE leaves valid JSON with a self-consistent count that is too small, so only exit code 0 *and*
+/// closed documents *and* equal counts *and* their commit are complete (DCE 2.47: facts).
+pub fn judge(
+    stopped: Option<Stopped>,
+    exit: &Exit,
+    read: &Result<Documents, ReadError>,
+    written: &Result<(), WriteError>,
+) -> Outcome {
+    match written {
+        Err(WriteError::Lost) => return Outcome::Lost,
+        Err(error @ WriteError::Unavailable(_)) => return failed(FailureKind::DatabaseUnavailable, error),
+        Err(error @ WriteError::Refused(_)) => return failed(FailureKind::DatabaseRefused, error),
+        Ok(()) => {}
+    }
+    match stopped {
+        Some(Stopped::Abandoned) => return Outcome::Lost,
+        Some(Stopped::HandBack) if !is_through(exit, read) => return Outcome::HandedBack,
+        Some(Stopped::Stalled) => return Outcome::Failed(Failure::new(FailureKind::Stalled)),
+        Some(Stopped::TimedOut) => return Outcome::Failed(Failure::new(FailureKind::Timeout)),
+        _ => {}
+    }
+    match read {
+        Err(ReadError::WriterStopped) => {
+            failed(FailureKind::WorkerError, &"the writer stopped without an error")
+        }
+        Err(error) => failed(unreadable(error), error),
+        // DCE's own words come first: it leaves a cut document when it fails.
+        Ok(documents) => match classify(exit) {
+            Some(failure) => Outcome::Failed(failure),
+            None if is_through(exit, read) => Outcome::Completed,
+            None => failed(FailureKind::OutputTruncated, &describe(*documents)),
+        },
+    }
+}
+
+/// DCE ended in order and wrote everything it had to: nothing will come below what was read.
+pub fn is_through(exit: &Exit, read: &Result<Documents, ReadError>) -> bool {
+    exit.code == Some(0)
+        && classify(exit).is_none()
+        && matches!(read, Ok(Documents { complete: 1.., cut: 0 }))
+}
+
+fn failed(kind: FailureKind, detail: &impl ToString) -> Outcome {
+    Outcome::Failed(Failure::new(kind).with_detail(detail.to_string()))
+}
+
+fn unreadable(error: &ReadError) -> FailureKind {
+    match error {
+        ReadError::Io(error) if error.kind() == std::io::ErrorKind::StorageFull => FailureKind::DiskFull,
+        ReadError::Io(_) => FailureKind::WorkerError,
+        ReadError::Frame(FrameError::MessageTooLarge { .. }) | ReadError::Row(_) => {
+            FailureKind::MessageTooLarge
+        }
+        ReadError::Frame(FrameError::CountMismatch { .. }) => FailureKind::OutputTruncated,
+        _ => FailureKind::OutputUnreadable,
+    }
+}
+
+fn describe(documents: Documents) -> String {
+    match documents {
+        Documents { complete: 0, cut: 0 } => "there is no output".to_owned(),
+        Documents { complete, cut } => format!("{cut} of {} output files are not closed", complete + cut),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dce::Stderr;
+
+    const ALL: Documents = Documents { complete: 2, cut: 0 };
+    const CUT: Documents = Documents { complete: 1, cut: 1 };
+
+    fn exit(code: i32, stderr: &str) -> Exit {
+        Exit { code: Some(code), signal: None, stderr: Stderr::from(stderr) }
+    }
+
+    fn kind(outcome: &Outcome) -> FailureKind {
+        match outcome {
+            Outcome::Failed(failure) => failure.kind,
+            other => panic!("{other:?} is no failure"),
+        }
+    }
+
+    #[test]
+    fn complete_needs_exit_code_closed_documents_and_a_commit() {
+        assert_eq!(judge(None, &exit(0, ""), &Ok(ALL), &Ok(())), Outcome::Completed);
+        assert_eq!(kind(&judge(None, &exit(0, ""), &Ok(CUT), &Ok(()))), FailureKind::OutputTruncated);
+        assert_eq!(
+            kind(&judge(None, &exit(0, ""), &Ok(Documents::default()), &Ok(()))),
+            FailureKind::OutputTruncated
+        );
+        assert_eq!(judge(None, &exit(0, ""), &Ok(ALL), &Err(WriteError::Lost)), Outcome::Lost);
+    }
+
+    #[test]
+    fn a_valid_document_of_a_failed_dce_is_not_complete() {
+        let dropped = exit(
+            1,
+            "ERROR\nSystem.Net.Http.HttpRequestException: An error occurred while sending the request.\n",
+        );
+        assert_eq!(kind(&judge(None, &dropped, &Ok(ALL), &Ok(()))), FailureKind::DiscordUnavailable);
+    }
+
+    #[test]
+    fn a_stop_is_a_hand_back_unless_dce_was_through() {
+        let cancelled =
+            exit(1, "ERROR\nSystem.Threading.Tasks.TaskCanceledException: A task was canceled.\n");
+        assert_eq!(judge(Some(Stopped::HandBack), &cancelled, &Ok(CUT), &Ok(())), Outcome::HandedBack);
+        assert_eq!(judge(Some(Stopped::HandBack), &exit(0, ""), &Ok(ALL), &Ok(())), Outcome::Completed);
+        assert_eq!(kind(&judge(Some(Stopped::Stalled), &cancelled, &Ok(CUT), &Ok(()))), FailureKind::Stalled);
+    }
+}

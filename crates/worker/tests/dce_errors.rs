@@ -1,0 +1,267 @@
+//! What the real DCE 2.47 wrote to stderr, case by case, and the failure that a user is told.
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use dce_core::export::failure::{Failure, FailureKind};
+use dce_worker::dce::{Exit, Stderr, classify, reported_empty};
+
+const RECORDINGS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../testkit/recordings");
+/// Stands for the output folder in the recorded texts.
+const OUT: &str = "OUT/";
+/// Where the output would really be: a path with a blank that must not be shown.
+const REAL_OUT: &str = "/srv/my work/attempt-7/";
+
+/// A recorded end of DCE.
+fn recorded(case: &str) -> Exit {
+    let folder: PathBuf = Path::new(RECORDINGS).join(case);
+    let stderr = std::fs::read_to_string(folder.join("stderr")).unwrap();
+    let about: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(folder.join("case.json")).unwrap()).unwrap();
+    let exit = &about["exit"];
+    let signal = exit.as_str().map(|text| text.strip_prefix("signal ").unwrap().parse().unwrap());
+    Exit {
+        code: exit.as_i64().map(|code| i32::try_from(code).unwrap()),
+        signal,
+        stderr: Stderr::from(stderr.replace(OUT, REAL_OUT).as_str()),
+    }
+}
+
+/// An end of DCE with this text.
+fn ended(code: i32, stderr: &str) -> Exit {
+    Exit { code: Some(code), signal: None, stderr: Stderr::from(stderr) }
+}
+
+fn failure(exit: &Exit) -> (FailureKind, Option<Duration>, String) {
+    let Failure { kind, detail, retry_after } = classify(exit).unwrap();
+    (kind, retry_after, detail.unwrap_or_default())
+}
+
+#[test]
+fn every_recorded_failure_is_named_with_dces_words() {
+    use FailureKind::*;
+    for (case, kind, detail) in [
+        ("forbidden", MissingAccess, "Request to 'channels/900000000000001004' failed: forbidden."),
+        (
+            "forbidden-messages",
+            MissingAccess,
+            "Request to 'channels/900000000000001014/messages?limit=1' failed: forbidden.",
+        ),
+        ("unknown", UnknownChannel, "Request to 'channels/900000000000001005' failed: not found."),
+        ("bad-token", InvalidToken, "Authentication token is invalid."),
+        ("no-token", InvalidToken, "Missing required option(s): -t|--token"),
+        (
+            "no-intent",
+            MissingMessageContentIntent,
+            "Provided bot account is missing the MESSAGE_CONTENT privileged intent.",
+        ),
+        (
+            "forum",
+            ForumNeedsThreads,
+            "is a forum and cannot be exported directly. You need to pull its threads and export them individually.",
+        ),
+        (
+            "category-one-file",
+            NotATextChannel,
+            "Attempted to export multiple channels, but the output path is neither a directory nor a template.",
+        ),
+        (
+            "cloudflare-400",
+            DiscordUnavailable,
+            "Request to 'channels/900000000000001018/messages?limit=100&after=1258046000988160199' failed: bad request.",
+        ),
+        (
+            "bad500",
+            DiscordUnavailable,
+            "Request to 'channels/900000000000001010/messages?limit=100&after=1258046000988160199' failed: internal server error.",
+        ),
+        ("discord-down", DiscordUnavailable, "Connection refused (127.0.0.1:9)"),
+        ("dies", DiscordUnavailable, "The response ended prematurely. (ResponseEnded)"),
+        ("disk-full", DiskFull, "No space left on device : 'part.json'"),
+        (
+            "lone-surrogate",
+            DceCannotReadMessage,
+            "Cannot read incomplete UTF-16 JSON text as string with missing low surrogate.",
+        ),
+        (
+            "filter-bad",
+            InvalidFilter,
+            "Syntax error (line 1, column 6): unexpected `(`, expected text string.",
+        ),
+        ("filter-option-injection", InvalidFilter, "Value cannot be null. (Parameter 'input')"),
+        ("bad-option", InvalidArguments, "Unrecognized option(s): --no-such"),
+        ("bad-channel", InvalidArguments, "Invalid snowflake 'abc'."),
+        ("after-nonsense", InvalidArguments, "Invalid snowflake 'yesterday'."),
+        (
+            "two-one-fails",
+            MissingAccess,
+            "Request to 'channels/900000000000001014/messages?limit=1' failed: forbidden.",
+        ),
+        ("sigint-between", DceCrashed, "System.Threading.Tasks.TaskCanceledException: A task was canceled."),
+        ("sigint-twice", DceCrashed, "ended by SIGINT"),
+        ("stalls", DceCrashed, "ended by SIGKILL"),
+        ("fifo", DceCrashed, "System.NotSupportedException: Stream does not support seeking."),
+        ("unwritable", WorkerError, "Could not find file 'nope'."),
+    ] {
+        assert_eq!(failure(&recorded(case)), (kind, None, detail.to_owned()), "{case}");
+    }
+}
+
+#[test]
+fn the_wait_that_discord_asks_for_is_kept() {
+    let (kind, retry_after, detail) = failure(&recorded("limited"));
+    assert_eq!((kind, retry_after), (FailureKind::RateLimited, Some(Duration::from_millis(1337))));
+    assert!(detail.ends_with("' failed: too many requests."), "{detail}");
+
+    let limited = |body: &str| {
+        let text = format!(
+            "ERROR\nDiscordChatExporter.Core.Exceptions.DiscordChatExporterException: \
+             Request to 'channels/1' failed: too many requests.\nResponse content: {body}\n  at X.Y() in z.cs:1\n"
+        );
+        let (kind, retry_after, _) = failure(&ended(1, &text));
+        assert_eq!(kind, FailureKind::RateLimited, "{body}");
+        retry_after
+    };
+    assert_eq!(limited(r#"{"retry_after": 3}"#), Some(Duration::from_secs(3)));
+    assert_eq!(limited(r#"{"retry_after": 1e300}"#), None);
+    assert_eq!(limited(r#"{"retry_after": 9e6}"#), Some(Duration::from_hours(24)));
+    for body in
+        ["", "<html>", "error code: 1015", r#"{"retry_after": -1}"#, r#"{"retry_after": "soon"}"#, "{"]
+    {
+        assert_eq!(limited(body), None, "{body}");
+    }
+}
+
+#[test]
+fn success_is_no_failure_and_an_empty_channel_is_reported_as_such() {
+    for (case, empty) in [
+        ("small", false),
+        ("window-empty", false),
+        ("filter-nothing", false),
+        ("empty", true),
+        ("after-last-id", true),
+    ] {
+        let exit = recorded(case);
+        assert_eq!(classify(&exit), None, "{case}");
+        assert_eq!(reported_empty(&exit.stderr), empty, "{case}");
+    }
+}
+
+#[test]
+fn a_failure_inside_a_message_is_named_by_its_cause() {
+    let text = "ERROR\nDiscordChatExporter.Core.Exceptions.DiscordChatExporterException: Failed to export message \
+        #1 in channel 'a' (#2) of guild 'b (#3)'.\n    DiscordChatExporter.Core.Exceptions.\
+        DiscordChatExporterException: Request to 'channels/2/messages/1/reactions/x?limit=100&after=0' failed: bad \
+        gateway.\nResponse content: <html>\n      at X.Y()\n  at X.Z()\n";
+    let (kind, _, detail) = failure(&ended(1, text));
+    assert_eq!(kind, FailureKind::DiscordUnavailable);
+    assert!(detail.ends_with("failed: bad gateway."), "{detail}");
+}
+
+#[test]
+fn statuses_and_bodies_tell_discord_from_its_edge() {
+    use FailureKind::*;
+    for (status, body, kind) in [
+        ("520", "", DiscordUnavailable),
+        ("gateway timeout", "", DiscordUnavailable),
+        ("request timeout", "", DiscordUnavailable),
+        ("bad request", "<html>cloudflare</html>", DiscordUnavailable),
+        ("bad request", r#"{"message": "Invalid Form Body", "code": 50035}"#, DceFailed),
+        (
+            "bad request",
+            r#"{"message": "Cannot execute action on this channel type", "code": 50024}"#,
+            NotATextChannel,
+        ),
+    ] {
+        let text = format!(
+            "ERROR\nDiscordChatExporter.Core.Exceptions.DiscordChatExporterException: \
+             Request to 'channels/1/messages?limit=1' failed: {status}.\nResponse content: {body}\n  at X.Y()\n"
+        );
+        let (found, _, detail) = failure(&ended(1, &text));
+        assert_eq!(found, kind, "{status} {body}");
+        assert!(!detail.contains('<') && !detail.contains('{'), "{detail}");
+    }
+}
+
+/// Channels and servers are named by their users, who may know DCE's words.
+#[test]
+fn a_name_cannot_choose_the_failure() {
+    let names = [
+        "Authentication token is invalid.",
+        "a: Authentication token is invalid.",
+        "a: Request to 'channels/1' failed: forbidden.",
+        "a: Request to 'channels/1' failed: not found.",
+        "is a forum and cannot be exported directly. You need to pull its threads and export them individually.",
+        "System.IO.IOException: No space left on device",
+        "Provided bot account is missing the MESSAGE_CONTENT privileged intent.",
+        "Export failed.",
+        "ERROR",
+        "Option --filter cannot be set from the provided argument(s):",
+    ];
+    for name in names {
+        let listed = |message: &str| {
+            let text =
+                format!("Failed to export the following channel(s):\n{name}: {message}\n\nExport failed.\n");
+            failure(&ended(1, &text))
+        };
+        let (kind, _, detail) = listed("Request to 'guilds/5' failed: not found.");
+        assert_eq!(kind, FailureKind::UnknownChannel, "{name}");
+        assert_eq!(detail, "Request to 'guilds/5' failed: not found.", "{name}");
+        let (kind, ..) = listed(&format!(
+            "Channel '{name}' of guild '{name}' is a forum and cannot be exported directly. You need to pull its \
+             threads and export them individually."
+        ));
+        assert_eq!(kind, FailureKind::ForumNeedsThreads, "{name}");
+
+        let inside = format!(
+            "ERROR\nDiscordChatExporter.Core.Exceptions.DiscordChatExporterException: Failed to export message #1 in \
+             channel '{name}' (#2) of guild '{name} (#3)'.\n    System.ArgumentException: Wrong: 'text of a message'.\n"
+        );
+        let (kind, _, detail) = failure(&ended(1, &inside));
+        assert_eq!(kind, FailureKind::DceCrashed, "{name}");
+        assert_eq!(detail, "System.ArgumentException: Wrong: '…'.", "{name}");
+
+        let warned = format!(
+            "Warnings reported for the following channel(s):\n{name}: Channel '{name}' of guild '{name}' does not \
+             contain any messages; an empty file will be created.\n\n"
+        );
+        assert_eq!(classify(&ended(0, &warned)), None, "{name}");
+        assert!(reported_empty(&Stderr::from(warned.as_str())), "{name}");
+
+        let filter = format!(
+            "Option --filter cannot be set from the provided argument(s):\n<a\nError: {name}\n{name}>\nError: bad.\n"
+        );
+        assert_eq!(
+            failure(&ended(1, &filter)),
+            (FailureKind::InvalidFilter, None, "bad.".to_owned()),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn a_program_without_its_files_is_missing_and_one_that_aborts_has_crashed() {
+    let loader = "/opt/dce/DiscordChatExporter.Cli: error while loading shared libraries: libstdc++.so.6: cannot \
+                  open shared object file";
+    let (kind, _, detail) = failure(&ended(127, loader));
+    assert_eq!(kind, FailureKind::DceMissing);
+    assert!(!detail.contains("/opt") && detail.contains("libstdc++.so.6"), "{detail}");
+
+    let no_icu =
+        "Process terminated. Couldn't find a valid ICU package installed on the system.\n   at System.X()";
+    let by_signal = Exit { code: None, signal: Some(6), stderr: Stderr::from(no_icu) };
+    for exit in [by_signal, ended(134, no_icu)] {
+        let (kind, _, detail) = failure(&exit);
+        assert_eq!(kind, FailureKind::DceCrashed);
+        assert_eq!(detail, format!("ended by SIGABRT: {}", no_icu.lines().next().unwrap()));
+    }
+    assert_eq!(failure(&ended(1, "")).0, FailureKind::DceCrashed);
+}
+
+#[test]
+fn unknown_words_are_passed_on_and_not_retried() {
+    let (kind, _, detail) = failure(&ended(1, "\nSomething new happened in /var/lib/dce/x.\nMore.\n"));
+    assert_eq!((kind, detail.as_str()), (FailureKind::DceFailed, "Something new happened in x."));
+    assert!(!kind.is_retryable());
+}

@@ -1,0 +1,314 @@
+//! Real processes: what they are given, how they end, and that nothing of them is left.
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
+use std::ffi::OsString;
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use dce_core::export::failure::{Failure, FailureKind};
+use dce_worker::dce::{Exit, Launch, Running, SpawnError, Spawner, VersionError, environment};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use secrecy::SecretString;
+use tempfile::TempDir;
+
+/// Nothing here takes this long unless it is broken.
+const BOUND: Duration = Duration::from_secs(20);
+const TOKEN: &str = "MTA0.token-of-the-test.x";
+/// Tells this program, started by one of its own tests, to be a worker.
+const BE_A_WORKER: &str = "DCE_TEST_WORKER";
+
+/// Runs a shell script as if it were DCE.
+async fn script(directory: &Path, script: &str) -> Running {
+    let token = SecretString::from(TOKEN);
+    Spawner::new("/bin/sh".into())
+        .spawn(Launch {
+            arguments: ["-c", script].map(OsString::from).into(),
+            environment: environment(&token, directory, std::env::vars_os()),
+            directory,
+            token: &token,
+        })
+        .await
+        .unwrap()
+}
+
+async fn run(text: &str) -> Exit {
+    let directory = TempDir::new().unwrap();
+    script(directory.path(), text).await.wait().await
+}
+
+/// Looks again and again until there is an answer.
+async fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + BOUND;
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "{what} did not happen");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// The process id that a script writes into a file.
+async fn pid_in(file: &Path) -> u32 {
+    until("the script's start", || fs::read_to_string(file).ok()?.strip_suffix('\n')?.parse().ok()).await
+}
+
+/// Whether a process runs; one that only waits to be reaped does not.
+fn runs(pid: u32) -> bool {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    status.lines().any(|line| line.starts_with("State:") && !line.contains(['Z', 'X']))
+}
+
+async fn until_gone(pid: u32) {
+    until("the end of the process", || (!runs(pid)).then_some(())).await;
+}
+
+#[tokio::test]
+async fn exit_code_signal_and_stderr_are_told() {
+    let exit = run("echo ERROR >&2; echo out; exit 3").await;
+    assert_eq!((exit.code, exit.signal, exit.stderr.as_str()), (Some(3), None, "ERROR\n"));
+    let exit = run("kill -TERM $$").await;
+    assert_eq!((exit.code, exit.signal), (None, Some(15)));
+}
+
+#[tokio::test]
+async fn the_end_can_be_asked_for_again_and_waiting_can_be_given_up() {
+    let directory = TempDir::new().unwrap();
+    let mut running = script(directory.path(), "until [ -e go ]; do sleep 0.01; done; exit 4").await;
+    assert!(tokio::time::timeout(Duration::from_millis(20), running.wait()).await.is_err());
+    fs::write(directory.path().join("go"), "").unwrap();
+    let exit = running.wait().await;
+    assert_eq!(exit.code, Some(4));
+    assert_eq!(running.wait().await, exit);
+    assert_eq!(running.stop(BOUND).await, exit);
+}
+
+#[tokio::test]
+async fn the_token_is_in_the_environment_and_nowhere_else() {
+    let directory = TempDir::new().unwrap();
+    let mut running =
+        script(directory.path(), "echo \"Bot $DISCORD_TOKEN\" >&2; echo > ready; exec sleep 600").await;
+    until("the script's start", || directory.path().join("ready").exists().then_some(())).await;
+    let proc = |file: &str| fs::read(format!("/proc/{}/{file}", running.pid())).unwrap();
+    let holds = |bytes: Vec<u8>| bytes.windows(TOKEN.len()).any(|window| window == TOKEN.as_bytes());
+    assert!(holds(proc("environ")));
+    assert!(!holds(proc("cmdline")));
+    assert!(!format!("{running:?}").contains(TOKEN));
+    assert_eq!(running.stop(BOUND).await.stderr.as_str(), "Bot [redacted]\n");
+}
+
+#[tokio::test]
+async fn a_child_starts_clean() {
+    let directory = TempDir::new().unwrap();
+    let report = "exec >report; read line; echo read=$?; umask; ulimit -c; pwd; echo $HOME $TZ; cut -d' ' -f5 /proc/$$/stat; echo $$";
+    let mut running = script(directory.path(), report).await;
+    assert_eq!(running.wait().await.code, Some(0));
+    let at = directory.path().canonicalize().unwrap();
+    let (at, home, pid) = (at.display(), directory.path().display(), running.pid());
+    let expected = format!("read=1\n0077\n0\n{at}\n{home} UTC\n{pid}\n{pid}\n");
+    assert_eq!(fs::read_to_string(directory.path().join("report")).unwrap(), expected);
+}
+
+#[tokio::test]
+async fn a_flood_on_stderr_blocks_nobody_and_is_cut() {
+    let exit = run("echo FIRST >&2; head -c 5000000 /dev/zero | tr '\\0' x >&2; echo LAST >&2; exit 1").await;
+    let text = exit.stderr.as_str();
+    assert_eq!(exit.code, Some(1));
+    assert!(text.starts_with("FIRST\nxxx") && text.ends_with("xxxLAST\n"));
+    assert!(text.len() < 70_000, "{}", text.len());
+}
+
+#[tokio::test]
+async fn stop_interrupts_and_the_child_may_finish_its_output() {
+    let directory = TempDir::new().unwrap();
+    let text = "trap 'echo closed > out; exit 1' INT; echo > ready; while :; do sleep 0.01; done";
+    let mut running = script(directory.path(), text).await;
+    until("the script's start", || directory.path().join("ready").exists().then_some(())).await;
+    let exit = running.stop(BOUND).await;
+    assert_eq!((exit.code, exit.signal), (Some(1), None));
+    assert!(directory.path().join("out").exists());
+    assert!(!runs(running.pid()));
+}
+
+#[tokio::test]
+async fn stop_kills_a_child_that_does_not_listen_and_its_children() {
+    let directory = TempDir::new().unwrap();
+    let mut running =
+        script(directory.path(), "trap '' INT; sleep 600 & echo $! > pid; while :; do wait; done").await;
+    let grandchild = pid_in(&directory.path().join("pid")).await;
+    let stopped = tokio::time::timeout(BOUND, running.stop(Duration::from_millis(100))).await;
+    assert_eq!(stopped.expect("it is not killed").signal, Some(9));
+    until_gone(grandchild).await;
+}
+
+#[tokio::test]
+async fn a_normal_end_leaves_no_grandchild() {
+    let directory = TempDir::new().unwrap();
+    let mut running = script(directory.path(), "sleep 600 & echo $! > pid; exit 0").await;
+    assert_eq!(running.wait().await.code, Some(0));
+    until_gone(pid_in(&directory.path().join("pid")).await).await;
+}
+
+#[tokio::test]
+async fn a_grandchild_that_left_the_group_does_not_hold_up_the_end() {
+    let directory = TempDir::new().unwrap();
+    let mut running = script(
+        directory.path(),
+        "echo text >&2; setsid sleep 600 & echo $! > pid; \
+         until [ \"$(cut -d' ' -f5 /proc/$!/stat)\" = $! ]; do sleep 0.01; done; exit 0",
+    )
+    .await;
+    let exit = tokio::time::timeout(BOUND, running.wait()).await.expect("it waits for the grandchild");
+    assert_eq!((exit.code, exit.stderr.as_str()), (Some(0), "text\n"));
+    let escaped = pid_in(&directory.path().join("pid")).await;
+    assert!(runs(escaped), "the test tests nothing");
+    kill(Pid::from_raw(escaped.cast_signed()), Signal::SIGKILL).unwrap();
+}
+
+#[tokio::test]
+async fn a_dropped_child_is_killed_with_its_group() {
+    let directory = TempDir::new().unwrap();
+    let running =
+        script(directory.path(), "trap '' INT TERM; sleep 600 & echo $! > pid; while :; do wait; done").await;
+    let (child, grandchild) = (running.pid(), pid_in(&directory.path().join("pid")).await);
+    drop(running);
+    until_gone(child).await;
+    until_gone(grandchild).await;
+    // Reaped, not left as a zombie.
+    until("the reaping", || (!Path::new(&format!("/proc/{child}")).exists()).then_some(())).await;
+}
+
+#[tokio::test]
+async fn a_program_that_is_not_there_is_named_without_its_directory() {
+    let directory = TempDir::new().unwrap();
+    fs::write(directory.path().join("not-executable"), "#!/bin/sh\n").unwrap();
+    let spawn = async |program: &str, directory: &Path| {
+        let token = SecretString::from(TOKEN);
+        let launch = Launch { arguments: Vec::new(), environment: Vec::new(), directory, token: &token };
+        let error = Spawner::new(program.into()).spawn(launch).await.unwrap_err();
+        Failure::from(&error)
+    };
+    let missing = spawn("/opt/none/DiscordChatExporter.Cli", directory.path()).await;
+    assert_eq!(missing.kind, FailureKind::DceMissing);
+    assert_eq!(missing.detail.unwrap(), "DiscordChatExporter.Cli: No such file or directory (os error 2)");
+    let program = directory.path().join("not-executable");
+    assert_eq!(spawn(program.to_str().unwrap(), directory.path()).await.kind, FailureKind::DceMissing);
+    // The program is there, the attempt's directory is not.
+    assert_eq!(spawn("/bin/sh", &directory.path().join("gone")).await.kind, FailureKind::WorkerError);
+}
+
+/// A program that answers `--version` like this.
+fn program(directory: &Path, body: &str) -> Spawner {
+    let path = directory.join("program");
+    // Written by a process of its own: a descriptor open for writing here could be inherited by a
+    // child that another test forks just now, and the program would be "busy".
+    let written = Command::new("/bin/sh")
+        .args(["-c", "printf '#!/bin/sh\\n%s\\n' \"$1\" > \"$0\" && chmod +x \"$0\""])
+        .args([path.as_os_str(), body.as_ref()])
+        .status()
+        .unwrap();
+    assert!(written.success());
+    Spawner::new(path)
+}
+
+#[tokio::test]
+async fn the_version_is_asked_for_with_a_limit() {
+    let directory = TempDir::new().unwrap();
+    let at = directory.path();
+    let ask =
+        async |body: &str, limit: Duration| program(at, body).version(std::env::vars_os(), at, limit).await;
+    let supported = r#"[ "$1" = --version ] && [ -z "$DISCORD_TOKEN" ] && echo v2.47.0"#;
+    assert_eq!(ask(supported, BOUND).await.unwrap().to_string(), "2.47.0");
+    assert!(matches!(ask("echo v3.0.0", BOUND).await, Err(VersionError::Unsupported(_))));
+    assert!(matches!(ask("echo hello", BOUND).await, Err(VersionError::Unreadable(_))));
+    let pid = at.join("pid");
+    let hangs = ask("echo $$ > pid; exec sleep 600", Duration::from_millis(300)).await;
+    assert!(matches!(hangs, Err(VersionError::TimedOut(_))));
+    if pid.exists() {
+        until_gone(pid_in(&pid).await).await;
+    }
+    let broken = ask("echo 'error while loading shared libraries: libx.so' >&2; exit 127", BOUND).await;
+    assert!(matches!(&broken, Err(VersionError::Failed(words)) if words.contains("libx.so")), "{broken:?}");
+    let missing = Spawner::new(at.join("none")).version(std::env::vars_os(), at, BOUND).await;
+    assert!(matches!(missing, Err(VersionError::Spawn(SpawnError::Missing { .. }))));
+}
+
+/// This program again, as a worker that ignores SIGINT, as one does that was started below `&` or
+/// nohup.
+fn worker(role: &str, directory: &Path) -> std::process::Child {
+    Command::new("/bin/sh")
+        .args(["-c", "trap '' INT HUP TERM; exec \"$0\" --exact as_a_worker --nocapture --test-threads 1"])
+        .arg(std::env::current_exe().unwrap())
+        .env(BE_A_WORKER, role)
+        .current_dir(directory)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+/// What the worker says on a line that begins with its role. The rest of its output is returned,
+/// since a worker that nobody listens to fails.
+fn answer(worker: &mut std::process::Child, role: &str) -> (String, impl BufRead + use<>) {
+    let mut output = BufReader::new(worker.stdout.take().unwrap());
+    let mut line = String::new();
+    while output.read_line(&mut line).unwrap() > 0 {
+        if let Some(found) = line.trim_end().strip_prefix(&format!("{role}=")) {
+            return (found.to_owned(), output);
+        }
+        line.clear();
+    }
+    panic!("the worker ended without an answer");
+}
+
+/// A set of signals of a process, as a bit each.
+fn signals(pid: u32, set: &str) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix(set)?.strip_prefix(":\t")).unwrap();
+    u64::from_str_radix(line, 16).unwrap()
+}
+
+/// Not a test of its own: the worker that the two tests below start.
+#[tokio::test]
+async fn as_a_worker() {
+    let Ok(role) = std::env::var(BE_A_WORKER) else { return };
+    let directory = std::env::current_dir().unwrap();
+    let mut running = script(&directory, "exec sleep 600").await;
+    if role == "interrupted" {
+        let bits = [Signal::SIGINT, Signal::SIGHUP, Signal::SIGTERM].map(|signal| 1 << (signal as u64 - 1));
+        let inherited: u64 = bits.iter().sum();
+        assert_eq!(signals(std::process::id(), "SigIgn") & inherited, inherited, "the test tests nothing");
+        let still_ignored = signals(running.pid(), "SigIgn") & inherited;
+        let blocked = signals(running.pid(), "SigBlk");
+        let exit = running.stop(BOUND).await;
+        println!("\n{role}={:?} {still_ignored} {blocked}", exit.signal);
+    } else {
+        println!("\n{role}={}", running.pid());
+        running.wait().await;
+    }
+}
+
+#[tokio::test]
+async fn sigint_works_although_the_worker_ignores_it() {
+    let directory = TempDir::new().unwrap();
+    let mut worker = worker("interrupted", directory.path());
+    let (end, _output) = answer(&mut worker, "interrupted");
+    assert_eq!(end, "Some(2) 0 0");
+    assert!(worker.wait().unwrap().success());
+}
+
+#[tokio::test]
+async fn a_child_dies_with_its_worker() {
+    let directory = TempDir::new().unwrap();
+    let mut worker = worker("killed", directory.path());
+    let (pid, _output) = answer(&mut worker, "killed");
+    let child = pid.parse().unwrap();
+    assert!(runs(child));
+    worker.kill().unwrap();
+    worker.wait().unwrap();
+    until_gone(child).await;
+}

