@@ -182,7 +182,7 @@ impl From<StoreError> for Problem {
             Self { retry_after: Some(RETRY_READ_ONLY), ..Self::new(Code::DatabaseReadOnly, detail) }
         } else if error.is_passing() {
             Self::database_unavailable()
-        } else if is_schema_missing(&error) {
+        } else if error.is_schema_missing() {
             let detail = "The database has not been migrated: run `dce-api migrate`, or start with MIGRATE_ON_START=true.";
             Self { retry_after: Some(RETRY_READ_ONLY), ..Self::new(Code::SchemaMissing, detail) }
         } else {
@@ -190,12 +190,6 @@ impl From<StoreError> for Problem {
         };
         Self { cause: Some(Box::new(error)), ..problem }
     }
-}
-
-/// 42P01: a table is not there.
-fn is_schema_missing(error: &StoreError) -> bool {
-    let StoreError::Database(sqlx::Error::Database(error)) = error else { return false };
-    error.code().as_deref() == Some("42P01")
 }
 
 impl fmt::Display for Problem {

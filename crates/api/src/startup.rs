@@ -6,8 +6,7 @@ use std::net::{SocketAddr, TcpListener};
 use actix_web::dev::Server;
 use actix_web::middleware::from_fn;
 use actix_web::{App, HttpServer, web};
-use dce_core::db::{self, DbError};
-use sqlx::PgPool;
+use dce_core::db::{self, DbError, PgPool};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_actix_web::TracingLogger;
 

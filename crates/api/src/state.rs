@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use dce_core::db::PgPool;
 use dce_core::export::admission::AdmissionLimit;
 use dce_core::export::request::ChannelRules;
 use dce_core::store::StoreError;
-use sqlx::PgPool;
 
 use crate::problem::Problem;
 

@@ -5,7 +5,8 @@ use std::str::FromStr;
 use std::time::{Duration, Instant};
 
 use sqlx::migrate::MigrateError;
-use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions, PgSslMode};
+pub use sqlx::postgres::PgPool;
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions, PgSslMode};
 use sqlx::{ConnectOptions, Connection, Executor};
 
 use crate::queue;

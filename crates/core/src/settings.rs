@@ -59,7 +59,7 @@ impl Reader {
     pub fn flag(&mut self, name: &str, value: &str) -> Option<bool> {
         match value.trim().to_ascii_lowercase().as_str() {
             "true" | "1" | "yes" => Some(true),
-            "false" | "0" | "no" | "" => Some(false),
+            "false" | "0" | "no" => Some(false),
             _ => {
                 self.mistake(name, "must be true or false");
                 None
@@ -91,8 +91,8 @@ pub fn load_dotenv() -> Result<(), Mistakes> {
     if std::env::var_os("RENDER").is_some() {
         return Ok(());
     }
-    match dotenvy::dotenv() {
-        Ok(_) => Ok(()),
+    match dotenvy::from_path(".env") {
+        Ok(()) => Ok(()),
         Err(error) if error.not_found() => Ok(()),
         // The error's own text would quote the line, which may hold a secret.
         Err(dotenvy::Error::LineParse(_, index)) => Err(Mistakes(vec![format!(

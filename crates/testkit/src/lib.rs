@@ -3,3 +3,4 @@
 pub mod database;
 pub mod process;
 pub mod scenario;
+pub mod service;

@@ -131,7 +131,9 @@ impl Running {
         match found {
             Ok(Ok(lines)) => lines.iter().find(has).cloned().unwrap_or_default(),
             Ok(Err(_)) => panic!("{} ended without a line with {text:?}{}", self.name, self.transcript()),
-            Err(Elapsed { .. }) => panic!("{}: no line with {text:?} within {bound:?}{}", self.name, self.transcript()),
+            Err(Elapsed { .. }) => {
+                panic!("{}: no line with {text:?} within {bound:?}{}", self.name, self.transcript())
+            }
         }
     }
 

@@ -89,6 +89,8 @@ fn unreadable(error: &ReadError) -> FailureKind {
             FailureKind::MessageTooLarge
         }
         ReadError::Frame(FrameError::CountMismatch { .. }) => FailureKind::OutputTruncated,
+        // DCE exports a category that holds a single channel as that channel.
+        ReadError::OtherChannel(_) => FailureKind::NotATextChannel,
         _ => FailureKind::OutputUnreadable,
     }
 }

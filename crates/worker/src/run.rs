@@ -97,6 +97,7 @@ async fn attempt(shared: &Shared, run: &ClaimedRun, lease: &mut Lease<'_>, direc
         follower: Follower::new(parts.clone(), exited.clone()),
         channel_id: run.channel_id,
         job_id: run.job_id,
+        cursor: run.cursor,
         deliveries,
         recycled,
     };
@@ -169,7 +170,7 @@ fn export_command(run: &ClaimedRun, directory: &Path) -> ExportCommand {
         filter: run.options.filter.clone(),
         markdown: run.options.markdown,
         partition: MESSAGES_PER_PART,
-        output: directory.join("part.json"),
+        output: Parts::new(directory.to_owned()).path(1),
     }
 }
 

@@ -1,5 +1,7 @@
 //! The API from outside: the real program, real sockets, a real database.
 
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test stops at what it does not expect")]
+
 mod exports;
 mod lifecycle;
 mod outages;

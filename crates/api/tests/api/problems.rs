@@ -50,7 +50,7 @@ async fn every_refusal_is_a_problem_document() {
             request = request.header("content-type", media_type);
         }
         let answer = Answer::of(request).await;
-        assert_eq!(answer.status, status, "{method} {path} {:.40}", body);
+        assert_eq!(answer.status, status, "{method} {path} {body:.40}");
         answer.assert_problem(status, code);
     }
     assert_eq!(api.stored().await, [0, 0, 0]);

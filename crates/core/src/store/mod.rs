@@ -77,6 +77,11 @@ impl StoreError {
         self.code().as_deref() == Some("25006")
     }
 
+    /// A table or function is not there (42P01, 42883): nobody ran the migrations.
+    pub fn is_schema_missing(&self) -> bool {
+        matches!(self.code().as_deref(), Some("42P01" | "42883"))
+    }
+
     /// Repeating the whole transaction can help: a lock or idle limit, a deadlock, a terminated or lost session.
     pub fn is_passing(&self) -> bool {
         // 55P03 lock_timeout, 57014 statement_timeout, 25P03 idle_in_transaction, 40P01 deadlock, 40001 serialization.

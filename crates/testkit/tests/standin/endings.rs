@@ -53,7 +53,6 @@ fn a_killed_process_leaves_whole_messages_without_postamble() {
 #[test]
 fn a_message_cut_inside_is_closed_by_the_postamble_as_recorded() {
     let small = recording("small").join("out/part.json");
-    // The seventh message has embeds.
     for before in 0..12 {
         let call = Call::to(Channel::file(&small).attempt(Attempt::ends_after(before, Ending::CutInside)));
         let ended = call.run(&[]);
@@ -84,7 +83,6 @@ fn a_full_disk_leaves_half_a_message_and_names_the_file() {
 #[test]
 fn a_full_disk_that_is_real_is_told_in_the_same_words() {
     let call = generated(Attempt::ends(Ending::Complete));
-    fs::create_dir(call.path("dir")).unwrap();
     std::os::unix::fs::symlink("/dev/full", call.path("part.json")).unwrap();
     let ended = call.run(&[]);
     assert_eq!(ended.exit, "1");

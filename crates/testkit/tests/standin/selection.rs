@@ -28,7 +28,10 @@ fn each_message_is_passed_on_byte_for_byte() {
 fn a_document_in_another_layout_or_not_closed_is_passed_on_whole() {
     let small = fs::read(recording("small").join("out/part.json")).unwrap();
     let compact = serde_json::to_vec(&serde_json::from_slice::<serde_json::Value>(&small).unwrap()).unwrap();
-    for document in [compact, small[..small.len() - 40].to_vec(), b"no JSON at all".to_vec(), Vec::new()] {
+    let empty = fs::read(recording("empty").join("out/part.json")).unwrap();
+    let cut = [&small[..small.len() - 40], &small[..small.len() - 2], &empty[..empty.len() - 2]];
+    let odd = [compact, b"no JSON at all".to_vec(), Vec::new()];
+    for document in cut.map(<[u8]>::to_vec).into_iter().chain(odd) {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("odd.json"), &document).unwrap();
         let call = Call::to(Channel::file(dir.path().join("odd.json")));

@@ -1,7 +1,8 @@
 //! What a document consists of, and how it can end.
 
-use super::grammar::MAX_DEPTH;
+use super::grammar::{GrammarFault, MAX_DEPTH};
 use super::header::Header;
+use super::text::BadEscape;
 
 /// A piece of a document, in the document's order: one header, the messages, one end.
 #[derive(Debug)]
@@ -18,7 +19,8 @@ pub enum Frame<'a> {
         /// one's end.
         source_bytes: u64,
     },
-    /// The root object is closed and its counts agree.
+    /// The root object is closed and its counts agree. Whether the document is whole says
+    /// [`Framer::finish`](super::frame::Framer::finish), which has seen what comes after.
     End {
         /// The document's `messageCount`, if it has one.
         message_count: Option<u64>,
@@ -72,7 +74,7 @@ pub enum FrameError {
         /// Counted from 0.
         index: u64,
     },
-    /// More than the limit given to [`Framer::new`].
+    /// More than the limit given to [`Framer::new`](super::frame::Framer::new).
     #[error("message {index} of the document is larger than {limit} bytes")]
     MessageTooLarge {
         /// Counted from 0.
@@ -100,4 +102,33 @@ pub enum FrameError {
         /// Messages in the array.
         found: u64,
     },
+}
+
+/// Why reading cannot go on.
+pub(super) enum Fault {
+    /// No JSON from here on: the document was cut.
+    Broken,
+    /// JSON, but not what it should be.
+    Document(FrameError),
+}
+
+impl From<GrammarFault> for Fault {
+    fn from(fault: GrammarFault) -> Self {
+        match fault {
+            GrammarFault::Misplaced => Self::Broken,
+            GrammarFault::TooDeep => Self::Document(FrameError::TooDeep),
+        }
+    }
+}
+
+impl From<BadEscape> for Fault {
+    fn from(BadEscape: BadEscape) -> Self {
+        Self::Broken
+    }
+}
+
+impl From<FrameError> for Fault {
+    fn from(error: FrameError) -> Self {
+        Self::Document(error)
+    }
 }

@@ -1,7 +1,7 @@
 //! Cutting a DCE document into its messages while DCE is still writing it.
 //!
 //! One pass over chunks of any size, in constant memory: finds the root key `messages`, minifies each
-//! message and repairs what Postgres would refuse (see [`super::text`]). Any layout of valid JSON will do.
+//! message and replaces by U+FFFD what Postgres would refuse. Any layout of valid JSON will do.
 //!
 //! A message is handed out only when its follower is seen: the next message, or the array's end. A DCE
 //! that was stopped closes a half-written message so that it parses, with fields missing and an invented
@@ -9,13 +9,14 @@
 
 use serde_json::Value;
 
+use super::document::Fault;
 pub use super::document::{DocumentEnd, Frame, FrameError};
-use super::grammar::{Bracket, Grammar, GrammarFault};
-use super::header::Header;
-use super::scan::{is_scalar, is_scalar_byte, plain_len, whitespace_len};
-use super::text::{BadEscape, Progress, StringCopier, valid_utf8};
+use super::grammar::{Bracket, Grammar};
+use super::header::{self, Header};
+use super::scan::{begins_value, is_scalar, is_scalar_byte, plain_len, whitespace_len};
+use super::text::{Progress, StringCopier, valid_utf8};
 
-/// Largest message accepted unless told otherwise, in bytes after minifying: 16 MiB, ten times what Discord's
+/// Largest message accepted unless told otherwise, in bytes after minifying: 16 MiB, far beyond what Discord's
 /// limits allow, and far below the 256 MB where jsonb ends.
 pub const MAX_MESSAGE_BYTES: usize = 16 << 20;
 
@@ -90,32 +91,6 @@ enum Event {
     /// The held message has its follower, of which the bracket has been read.
     Followed,
     End,
-}
-
-enum Fault {
-    Broken,
-    Document(FrameError),
-}
-
-impl From<GrammarFault> for Fault {
-    fn from(fault: GrammarFault) -> Self {
-        match fault {
-            GrammarFault::Misplaced => Self::Broken,
-            GrammarFault::TooDeep => Self::Document(FrameError::TooDeep),
-        }
-    }
-}
-
-impl From<BadEscape> for Fault {
-    fn from(BadEscape: BadEscape) -> Self {
-        Self::Broken
-    }
-}
-
-impl From<FrameError> for Fault {
-    fn from(error: FrameError) -> Self {
-        Self::Document(error)
-    }
 }
 
 impl Framer {
@@ -373,7 +348,7 @@ impl Framer {
         self.check_size()?;
         self.buf.extend_from_slice(b"null}");
         let root = self.read_properties()?;
-        let header = Header::read(&root).ok_or(FrameError::NoChannel)?;
+        let header = Header::of(&root).ok_or(FrameError::NoChannel)?;
         self.text.take_repairs();
         self.buf.clear();
         self.place = Place::Messages;
@@ -394,12 +369,8 @@ impl Framer {
 
     /// The root object as far as `buf` has it, with `messageCount` noted.
     fn read_properties(&mut self) -> Result<Value, FrameError> {
-        let (json, _) = valid_utf8(&self.buf);
-        let root: Value = serde_json::from_str(&json).map_err(|_| FrameError::UnreadableProperties)?;
-        match &root["messageCount"] {
-            Value::Null => {}
-            count => self.message_count = Some(count.as_u64().ok_or(FrameError::CountUnreadable)?),
-        }
+        let root = header::root(&self.buf)?;
+        self.message_count = header::message_count(&root)?.or(self.message_count);
         Ok(root)
     }
 
@@ -418,8 +389,4 @@ impl Framer {
     fn index(&self) -> u64 {
         self.messages + u64::from(self.held)
     }
-}
-
-fn begins_value(byte: u8) -> bool {
-    matches!(byte, b'"' | b'{' | b'[') || is_scalar_byte(byte)
 }

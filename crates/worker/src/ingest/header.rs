@@ -4,6 +4,9 @@ use chrono::{DateTime, Utc};
 use dce_core::ids::Snowflake;
 use serde_json::Value;
 
+use super::document::FrameError;
+use super::text::valid_utf8;
+
 /// The part of a document before its messages. What is missing or of an unexpected type is `None`:
 /// only the channel's id is needed to store messages.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,8 +46,8 @@ pub struct Channel {
 }
 
 impl Header {
-    /// Reads the document's root object, `None` if it names no channel.
-    pub(super) fn read(root: &Value) -> Option<Self> {
+    /// The header in a document's root object, `None` if it names no channel.
+    pub(super) fn of(root: &Value) -> Option<Self> {
         let guild = &root["guild"];
         let channel = &root["channel"];
         Some(Self {
@@ -62,6 +65,20 @@ impl Header {
                 .and_then(|time| DateTime::parse_from_rfc3339(time).ok())
                 .map(|time| time.to_utc()),
         })
+    }
+}
+
+/// A document's root object, its messages left out.
+pub(super) fn root(json: &[u8]) -> Result<Value, FrameError> {
+    let (json, _) = valid_utf8(json);
+    serde_json::from_str(&json).map_err(|_| FrameError::UnreadableProperties)
+}
+
+/// The document's `messageCount`, if it stands in this part of the root object.
+pub(super) fn message_count(root: &Value) -> Result<Option<u64>, FrameError> {
+    match &root["messageCount"] {
+        Value::Null => Ok(None),
+        count => count.as_u64().map(Some).ok_or(FrameError::CountUnreadable),
     }
 }
 

@@ -80,6 +80,9 @@ pub struct Reader {
     pub channel_id: Snowflake,
     /// For which export.
     pub job_id: Uuid,
+    /// Everything up to here is committed and counted; DCE's `--after` is exact (DCE 2.47: facts), so what comes from
+    /// below was not asked for.
+    pub cursor: Option<Snowflake>,
     /// Where the batches go; bounded, so that a slow database slows the reader.
     pub deliveries: mpsc::Sender<Delivery>,
     /// Where written batches come back for their buffers.
@@ -145,6 +148,9 @@ impl Reader {
             }
             Frame::Message { json, repairs, source_bytes } => {
                 let message = Message::parse(json)?;
+                if self.cursor.is_some_and(|cursor| message.id <= cursor) {
+                    return Ok(());
+                }
                 gathering.batch.push(&message, repairs, source_bytes)?;
                 gathering.in_order &= gathering.last.is_none_or(|last| last <= message.id);
                 gathering.last = Some(message.id);

@@ -52,6 +52,11 @@ pub(super) const fn is_scalar_byte(byte: u8) -> bool {
     matches!(byte, b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' | b'+' | b'-' | b'.')
 }
 
+/// Whether a JSON value may begin with this byte.
+pub(super) const fn begins_value(byte: u8) -> bool {
+    matches!(byte, b'"' | b'{' | b'[') || is_scalar_byte(byte)
+}
+
 /// Longest number accepted, and most digits of its exponent. Within them every number fits Postgres's
 /// `numeric`, which fails the whole COPY beyond 131072 digits before and 16383 after the point.
 const MAX_NUMBER_LEN: usize = 1000;

@@ -86,8 +86,19 @@ fn broken_json_ends_the_document_where_it_breaks() {
 #[test]
 fn a_topic_or_a_nested_key_is_not_the_messages() {
     let document = r#"{"guild":{"id":"0","messages":[{}]},"channel":{"id":"1","topic":"\"messages\": [{}]"},
-        "m":"messages","messages":[{"messages":[{},{}]}],"messageCount":1}"#;
-    assert_eq!(read([document.as_bytes()]).messages, [r#"{"messages":[{},{}]}"#]);
+        "m":"messages","messages":[{"messages":[{},{}]}],"messageCount":1,
+        "more":{"messages":[{}]}}"#;
+    let reading = read([document.as_bytes()]);
+    assert_eq!((reading.messages, reading.error), (vec![r#"{"messages":[{},{}]}"#.to_owned()], None));
+}
+
+#[test]
+fn bytes_that_are_no_text_are_replaced_and_counted() {
+    let document = b"{\"channel\":{\"id\":\"1\",\"topic\":\"\xff\\u0000\"},\"messages\":[{\"a\":\"x\xffy\xe2\x82\\u0000\"},{}]}";
+    let reading = read([document.as_slice()]);
+    assert_eq!(reading.messages, ["{\"a\":\"x\u{fffd}y\u{fffd}\\ufffd\"}", "{}"]);
+    assert_eq!(reading.repairs, [3, 0], "those of the header are not the message's");
+    assert_eq!(reading.header.unwrap().channel.topic.as_deref(), Some("\u{fffd}\u{fffd}"));
 }
 
 #[test]

@@ -59,9 +59,9 @@ async fn run() -> anyhow::Result<()> {
     }
 }
 
-/// Reads the `.env` that API and workers read, too; what is set already wins.
+/// Reads the working directory's `.env` that API and workers read, too; what is set already wins.
 fn load_dotenv() -> anyhow::Result<()> {
-    match dotenvy::dotenv() {
+    match dotenvy::from_path(".env") {
         Err(dotenvy::Error::LineParse(..)) => anyhow::bail!(".env holds a line that is no NAME=value"), // its text may be a secret
         Err(error) if !error.not_found() => Err(error).context("cannot read .env"),
         _ => Ok(()),

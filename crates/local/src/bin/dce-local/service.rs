@@ -31,6 +31,8 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) environment: Environment,
     /// Its working directory; ours if `None`.
     pub(crate) directory: Option<&'a Path>,
+    /// Deleted after its end if we are killed.
+    pub(crate) remove: Option<&'a Path>,
     /// Where its output goes; to our own if `None`.
     pub(crate) log: Option<PathBuf>,
 }
@@ -52,7 +54,7 @@ pub(crate) struct Service {
 
 impl Service {
     pub(crate) fn start(name: &'static str, surroundings: &Surroundings<'_>) -> anyhow::Result<Self> {
-        let mut command = tethered(sibling(name)?, Signal::SIGTERM, None);
+        let mut command = tethered(sibling(name)?, Signal::SIGTERM, surroundings.remove);
         if !surroundings.environment.inherit {
             command.env_clear();
         }
@@ -97,6 +99,16 @@ impl Service {
         }
     }
 
+    /// Ends it. Does nothing if it has ended.
+    pub(crate) fn stop(&mut self) {
+        self.terminate();
+        if self.wait().is_none() {
+            eprintln!("{} does not end: killing it", self.name);
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
+    }
+
     fn wait(&mut self) -> Option<ExitStatus> {
         let deadline = Instant::now() + STOP_LIMIT;
         while Instant::now() < deadline {
@@ -112,11 +124,6 @@ impl Service {
 
 impl Drop for Service {
     fn drop(&mut self) {
-        self.terminate();
-        if self.wait().is_none() {
-            eprintln!("{} does not end: killing it", self.name);
-            let _ = self.child.kill();
-            let _ = self.child.wait();
-        }
+        self.stop();
     }
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use dce_local::PrivatePostgres;
+use tempfile::TempDir;
 
 use crate::api::Api;
 use crate::service::{Service, Surroundings};
@@ -13,15 +14,17 @@ const READY_LIMIT: Duration = Duration::from_mins(1);
 /// How often processes and API are looked at.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// The running parts. On drop all processes end, then Postgres.
+/// The running parts. On drop all processes end, then their directory goes, then Postgres ends.
 pub(crate) struct Stack {
+    directory: Option<TempDir>, // before `services`, whose tethers would delete it, too, once let go
     services: Vec<Service>,
     pub(crate) postgres: PrivatePostgres, // after `services`, which need it to end in order
 }
 
 impl Stack {
-    pub(crate) fn new(postgres: PrivatePostgres) -> Self {
-        Self { services: Vec::new(), postgres }
+    /// Nothing but Postgres yet. `directory` goes when all have ended.
+    pub(crate) fn new(postgres: PrivatePostgres, directory: Option<TempDir>) -> Self {
+        Self { directory, services: Vec::new(), postgres }
     }
 
     pub(crate) fn start(
@@ -70,6 +73,8 @@ impl Stack {
 
 impl Drop for Stack {
     fn drop(&mut self) {
-        self.services.iter().for_each(Service::terminate); // all at once; each is waited for as it drops
+        self.services.iter().for_each(Service::terminate); // all at once, then one by one
+        self.services.iter_mut().for_each(Service::stop);
+        self.directory.take();
     }
 }

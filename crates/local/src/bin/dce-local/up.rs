@@ -44,7 +44,7 @@ pub(crate) async fn run(options: Options, interrupt: &mut Interrupt) -> anyhow::
         .create(&work)
         .with_context(|| format!("cannot create {}", work.display()))?;
 
-    let mut stack = Stack::new(postgres);
+    let mut stack = Stack::new(postgres, None);
     let variables = [
         ("DATABASE_URL", database.clone()),
         ("HOST", "127.0.0.1".into()),
@@ -57,6 +57,7 @@ pub(crate) async fn run(options: Options, interrupt: &mut Interrupt) -> anyhow::
             variables: variables.map(|(n, v)| (n.to_owned(), v)).into(),
         },
         directory: None,
+        remove: None,
         log: None,
     };
     let api = Api::new(options.port)?;

@@ -10,8 +10,10 @@ use crate::header::{DATE_RANGE_LINE, Header};
 use crate::snowflake::Snowflake;
 
 /// No head of a document is larger.
-const LARGEST_HEAD: usize = 1024 * 1024;
+const LARGEST_HEAD: u64 = 1024 * 1024;
 const READ_SIZE: usize = 256 * 1024;
+/// What follows an empty array of messages.
+const END_OF_EMPTY: &[u8] = b"  \"messageCount\": 0\n}";
 
 /// A file as far as it can be served.
 pub(crate) enum Opened {
@@ -33,7 +35,11 @@ pub(crate) struct FileMessages {
 pub(crate) fn open(path: &Path) -> io::Result<Opened> {
     let mut reader = BufReader::with_capacity(READ_SIZE, File::open(path)?);
     let read = match read_head(&mut reader)? {
-        Some((header, true)) => Some((header, None)),
+        Some((header, true)) => {
+            let mut rest = Vec::new();
+            reader.by_ref().take(READ_SIZE as u64).read_to_end(&mut rest)?;
+            (rest.trim_ascii_end() == END_OF_EMPTY).then_some((header, None))
+        }
         Some((header, false)) => {
             let begin = reader.stream_position()?;
             let first = first_id(&mut reader)?;
@@ -61,7 +67,8 @@ fn read_head(reader: &mut BufReader<File>) -> io::Result<Option<(Header, bool)>>
     let (mut head, mut header) = (Vec::new(), None);
     loop {
         let start = head.len();
-        if start > LARGEST_HEAD || reader.read_until(b'\n', &mut head)? == 0 {
+        let left = LARGEST_HEAD.saturating_sub(start as u64);
+        if reader.by_ref().take(left).read_until(b'\n', &mut head)? == 0 {
             return Ok(None);
         }
         match &head[start..] {

@@ -5,7 +5,7 @@ mod report;
 mod source;
 
 use std::env;
-use std::fs::Permissions;
+use std::fs::{self, Permissions};
 use std::io::{IsTerminal, stdin, stdout};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -13,7 +13,6 @@ use std::time::Duration;
 
 use clap::Args;
 use dce_local::{PrivatePostgres, free_port};
-use tempfile::TempDir;
 
 use self::progress::Progress;
 use self::source::Source;
@@ -51,12 +50,13 @@ pub(crate) struct Options {
 pub(crate) async fn run(options: Options, interrupt: &mut Interrupt) -> anyhow::Result<()> {
     let stays = !options.once && stdin().is_terminal() && stdout().is_terminal();
     let private = Permissions::from_mode(0o700);
-    let directory = tempfile::Builder::new().prefix("dce-demo-").permissions(private).tempdir()?; // dropped after the stack
-    let source = Source::choose(directory.path())?;
+    let temporary = tempfile::Builder::new().prefix("dce-demo-").permissions(private).tempdir()?;
+    let directory = temporary.path().to_owned();
+    let source = Source::choose(&directory)?;
     println!("{}", source.announcement());
 
     println!("\nStarting a private PostgreSQL, the API and a worker ...");
-    let mut stack = Stack::new(PrivatePostgres::temporary()?);
+    let mut stack = Stack::new(PrivatePostgres::temporary()?, Some(temporary));
     let api = Api::new(free_port()?)?;
     interrupt.or(start(&mut stack, &api, &source, &directory)).await?;
     let job_id = interrupt.or(export(&mut stack, &api, &source)).await?;
@@ -75,11 +75,13 @@ pub(crate) async fn run(options: Options, interrupt: &mut Interrupt) -> anyhow::
     }
 }
 
-async fn start(stack: &mut Stack, api: &Api, source: &Source, directory: &TempDir) -> anyhow::Result<()> {
-    let directory = directory.path();
+async fn start(stack: &mut Stack, api: &Api, source: &Source, directory: &Path) -> anyhow::Result<()> {
+    // The nearest .env counts: this one, not that of a directory above.
+    fs::write(directory.join(".env"), "")?;
     let mut surroundings = Surroundings {
         environment: environment(stack, api, source, directory),
-        directory: Some(directory), // no .env there
+        directory: Some(directory),
+        remove: Some(directory),
         log: Some(directory.join("dce-api.log")),
     };
     stack.start("dce-api", &surroundings)?;

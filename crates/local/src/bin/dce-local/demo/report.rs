@@ -9,8 +9,9 @@ use dce_local::PrivatePostgres;
 /// Ids are text and compared as numbers: by length, then by digits.
 const FIRST_MESSAGES: &str = r#"
 \pset footer off
-SELECT count(*) || ' messages of channel ' || :'channel' || ' in table messages; the first of them:' AS " "
-FROM messages WHERE channel_id = :'channel';
+\pset pager off
+SELECT count(*) AS count FROM messages WHERE channel_id = :'channel' \gset
+\echo '\nTable messages holds' :count 'messages of the channel; the first of them:'
 SELECT to_char("timestamp" AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS') AS "time (UTC)",
        author_name AS author, left(regexp_replace(content, '\s+', ' ', 'g'), 60) AS content
 FROM messages WHERE channel_id = :'channel' ORDER BY length(message_id), message_id LIMIT 5;
@@ -20,13 +21,7 @@ FROM messages WHERE channel_id = :'channel' ORDER BY length(message_id), message
 pub(super) fn messages(postgres: &PrivatePostgres, channel_id: &str) -> anyhow::Result<()> {
     let mut psql = postgres
         .psql("postgres")
-        .args([
-            "--quiet",
-            "--tuples-only",
-            "--set=ON_ERROR_STOP=1",
-            "--set",
-            &format!("channel={channel_id}"),
-        ])
+        .args(["--quiet", "--set=ON_ERROR_STOP=1", "--set", &format!("channel={channel_id}")])
         .stdin(Stdio::piped())
         .spawn()
         .context("cannot run psql")?;

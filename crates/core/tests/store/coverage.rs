@@ -1,0 +1,124 @@
+//! How far a channel is archived without a gap: `covered_to_id`.
+
+use chrono::{DateTime, Utc};
+use dce_core::export::failure::{Failure, FailureKind};
+use dce_core::ids::Snowflake;
+use dce_core::store::channels::{self, Channel};
+use dce_core::store::ends;
+use dce_core::store::exports::NewExport;
+use serde_json::json;
+
+use super::support::{BY_SLOTS, Store, new_export, report};
+
+/// A moment and the last id before it.
+const START: &str = "2024-07-03T09:50:40Z";
+
+fn start() -> DateTime<Utc> {
+    START.parse().unwrap()
+}
+
+fn last_before_start() -> u64 {
+    Snowflake::first_at(start()).unwrap().before().get()
+}
+
+/// A store with one known channel, 1, covered so far.
+async fn covered(to: Option<u64>) -> Store {
+    let store = Store::with_slots(1).await;
+    let channel = Channel {
+        channel_id: Snowflake::new(1),
+        guild_id: None,
+        guild_name: None,
+        name: None,
+        kind: None,
+        topic: None,
+        category_id: None,
+        category: None,
+    };
+    let mut connection = store.pool.acquire().await.unwrap();
+    channels::upsert(&mut connection, &channel, 0).await.unwrap();
+    sqlx::query("UPDATE channels SET covered_to_id = $1")
+        .bind(to.map(|id| id.to_string()))
+        .execute(&mut *connection)
+        .await
+        .unwrap();
+    drop(connection);
+    store
+}
+
+impl Store {
+    /// Completes an export of channel 1 with this cursor; what the channel is covered to then.
+    async fn complete_up_to(&self, new: NewExport, cursor: Option<u64>) -> Option<u64> {
+        self.post_new(&new).await;
+        let run = self.claim("w").await;
+        if let Some(cursor) = cursor {
+            self.reach(&run.fence, cursor, 1).await;
+        }
+        ends::complete(&self.pool, &run.fence, &report(), BY_SLOTS).await.unwrap();
+        self.covered_to().await
+    }
+
+    async fn covered_to(&self) -> Option<u64> {
+        let id: Option<String> =
+            sqlx::query_scalar("SELECT covered_to_id FROM channels").fetch_one(&self.pool).await.unwrap();
+        id.map(|id| id.parse().unwrap())
+    }
+}
+
+fn whole() -> NewExport {
+    new_export(&[1])
+}
+
+fn since_start() -> NewExport {
+    NewExport { start_at: Some(start()), ..whole() }
+}
+
+#[tokio::test]
+async fn a_run_from_the_beginning_covers_up_to_its_cursor() {
+    let store = covered(None).await;
+    assert_eq!(store.complete_up_to(whole(), Some(500)).await, Some(500));
+    assert_eq!(store.complete_up_to(whole(), None).await, Some(500), "a run that read nothing");
+}
+
+#[tokio::test]
+async fn coverage_grows_by_number_and_never_shrinks() {
+    let (short, long) = (999_999_999_999_999_999, 1_000_000_000_000_000_000);
+    let store = covered(Some(short)).await;
+    assert_eq!(store.complete_up_to(whole(), Some(long)).await, Some(long), "19 digits are more than 18");
+    assert_eq!(store.complete_up_to(whole(), Some(short)).await, Some(long));
+}
+
+#[tokio::test]
+async fn a_filtered_run_covers_nothing() {
+    let store = covered(Some(100)).await;
+    let filtered = NewExport { options: json!({ "filter": "has:image" }), ..whole() };
+    assert_eq!(store.complete_up_to(filtered, Some(500)).await, Some(100));
+    let unfiltered = NewExport { options: json!({ "filter": null, "markdown": true }), ..whole() };
+    assert_eq!(store.complete_up_to(unfiltered, Some(500)).await, Some(500));
+}
+
+#[tokio::test]
+async fn a_run_that_begins_above_leaves_a_gap_and_covers_nothing() {
+    let cursor = last_before_start() + 1000;
+    for (before, expected) in [
+        (None, None),
+        (Some(last_before_start() - 1), Some(last_before_start() - 1)),
+        (Some(last_before_start()), Some(cursor)),
+        (Some(last_before_start() + 10), Some(cursor)),
+        (Some(cursor + 1), Some(cursor + 1)),
+    ] {
+        let store = covered(before).await;
+        assert_eq!(store.complete_up_to(since_start(), Some(cursor)).await, expected, "covered to {before:?}");
+    }
+}
+
+#[tokio::test]
+async fn only_a_completed_run_covers() {
+    let store = covered(None).await;
+    store.post_new(&whole()).await;
+    let run = store.claim("w").await;
+    store.reach(&run.fence, 500, 1).await;
+    assert_eq!(store.covered_to().await, None);
+    let failure = Failure::new(FailureKind::MissingAccess);
+    ends::fail(&store.pool, &run.fence, &failure, 0.5, &report(), BY_SLOTS).await.unwrap();
+    assert_eq!(store.covered_to().await, None);
+}

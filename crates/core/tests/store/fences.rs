@@ -1,0 +1,158 @@
+//! Who has lost a run changes nothing any more; who repeats an end changes nothing more.
+
+use std::time::Duration;
+
+use dce_core::export::failure::{Failure, FailureKind};
+use dce_core::export::state::RunStatus;
+use dce_core::store::StoreError;
+use dce_core::store::runs::{self, Beat, Fence};
+use dce_core::store::{control, ends, reconcile};
+
+use super::support::{BY_SLOTS, Store, at, report};
+
+/// Every write of a worker with this fence is refused.
+async fn assert_lost(store: &Store, fence: &Fence) {
+    let mut session = store.session().await;
+    let checkpoint = runs::checkpoint(&mut session, fence, &at(999, 999)).await;
+    let note = runs::note_backend(&mut session, fence).await;
+    let failure = Failure::new(FailureKind::MissingAccess);
+    let ends = [
+        ends::complete(&store.pool, fence, &report(), BY_SLOTS).await,
+        ends::fail(&store.pool, fence, &failure, 0.5, &report(), BY_SLOTS).await,
+        ends::hand_back(&store.pool, fence, &report(), BY_SLOTS).await,
+    ];
+    assert!(matches!(checkpoint, Err(StoreError::Lost)), "{checkpoint:?}");
+    assert!(matches!(note, Err(StoreError::Lost)), "{note:?}");
+    assert!(ends.iter().all(|end| matches!(end, Err(StoreError::Lost))), "{ends:?}");
+    let beats = runs::heartbeat(&store.pool, &fence.worker, &[(fence.run_id, fence.attempt)]).await.unwrap();
+    assert_eq!(beats[&fence.run_id], Beat::Lost);
+}
+
+#[tokio::test]
+async fn a_worker_whose_run_was_rescued_writes_nothing_any_more() {
+    let store = Store::with_slots(2).await;
+    let job_id = store.post(&[1]).await;
+    let first = store.claim("w").await.fence;
+    store.reach(&first, 100, 7).await;
+    let expired = store.expire(first.run_id).await;
+    assert_eq!(reconcile::rescue(&store.pool, &expired).await.unwrap(), Some(RunStatus::Pending));
+
+    let pending = store.everything(job_id).await;
+    assert_lost(&store, &first).await;
+    assert_eq!(store.everything(job_id).await, pending);
+
+    // The same worker may get it again: the attempt tells both apart.
+    reconcile::reconcile(&store.pool, BY_SLOTS).await.unwrap();
+    let second = store.claim("w").await;
+    assert_eq!((second.fence.attempt, second.cursor.map(|id| id.get()), second.message_count), (2, Some(100), 7));
+    let running = store.everything(job_id).await;
+    assert_lost(&store, &first).await;
+    assert_eq!(store.everything(job_id).await, running);
+
+    // Another worker with the right number is not the owner either.
+    assert_lost(&store, &Fence { worker: "x".into(), ..second.fence.clone() }).await;
+    assert_eq!(store.everything(job_id).await, running);
+    ends::complete(&store.pool, &second.fence, &report(), BY_SLOTS).await.unwrap();
+    assert_eq!(store.status(job_id).await, "completed");
+}
+
+#[tokio::test]
+async fn an_end_whose_answer_got_lost_is_told_again_and_changes_nothing() {
+    let store = Store::with_slots(1).await;
+    let job_id = store.post(&[1, 2, 3]).await;
+    // Discord asks for a pause, so that the run stays as the end left it.
+    let failure =
+        Failure { retry_after: Some(Duration::from_hours(1)), ..Failure::new(FailureKind::RateLimited) };
+
+    let completed = store.claim("w").await.fence;
+    let complete = || ends::complete(&store.pool, &completed, &report(), BY_SLOTS);
+    assert_eq!(complete().await.unwrap(), RunStatus::Completed);
+    let once = store.everything(job_id).await;
+    assert_eq!(complete().await.unwrap(), RunStatus::Completed);
+    assert_eq!(store.everything(job_id).await, once);
+    assert!(
+        matches!(ends::hand_back(&store.pool, &completed, &report(), BY_SLOTS).await, Err(StoreError::Lost)),
+        "another end than the one that happened"
+    );
+
+    let failed = store.claim("w").await.fence;
+    for _ in 0..2 {
+        let status = ends::fail(&store.pool, &failed, &failure, 0.5, &report(), BY_SLOTS).await.unwrap();
+        assert_eq!(status, RunStatus::Pending);
+    }
+    let failures: i32 = sqlx::query_scalar("SELECT failures FROM export_channels WHERE id = $1")
+        .bind(failed.run_id)
+        .fetch_one(&store.pool)
+        .await
+        .unwrap();
+    assert_eq!(failures, 1, "counted once");
+
+    let handed_back = store.claim("w").await.fence;
+    let hand_back = || ends::hand_back(&store.pool, &handed_back, &report(), BY_SLOTS);
+    assert_eq!(hand_back().await.unwrap(), RunStatus::Pending);
+    let once = store.everything(job_id).await;
+    assert_eq!(hand_back().await.unwrap(), RunStatus::Pending);
+    assert_eq!(store.everything(job_id).await, once);
+}
+
+#[tokio::test]
+async fn a_checkpoint_sets_counts_adds_insertions_and_renews_the_lease() {
+    let store = Store::with_slots(1).await;
+    let job_id = store.post(&[1]).await;
+    let fence = store.claim("w").await.fence;
+    store.expire(fence.run_id).await;
+    let mut session = store.session().await;
+    for cursor in [10, 20] {
+        let checkpoint = runs::Checkpoint { inserted: 5, ..at(cursor, 5) };
+        runs::checkpoint(&mut session, &fence, &checkpoint).await.unwrap();
+    }
+    assert!(reconcile::expired(&store.pool).await.unwrap().is_empty(), "a sign of life");
+    let run = &store.everything(job_id).await["runs"][0];
+    assert_eq!(run["cursor_message_id"], "20");
+    assert_eq!((&run["message_count"], &run["inserted_count"]), (&5.into(), &10.into()));
+
+    ends::complete(&store.pool, &fence, &report(), BY_SLOTS).await.unwrap();
+    let export = &store.everything(job_id).await["export"];
+    assert_eq!((&export["message_count"], &export["inserted_count"]), (&5.into(), &10.into()));
+}
+
+#[tokio::test]
+async fn a_heartbeat_tells_every_run_of_the_worker_how_it_stands() {
+    let store = Store::with_slots(4).await;
+    store.post(&[1, 2]).await;
+    let cancelled = store.post(&[3]).await;
+    store.post(&[4]).await;
+    let mut fences = Vec::new();
+    for _ in 0..4 {
+        fences.push((store.claim("w").await, 1));
+    }
+    let of = |channel: u64| {
+        let run = fences.iter().find(|(run, _)| run.channel_id.get() == channel);
+        run.map(|(run, _)| run.fence.run_id).unwrap()
+    };
+    let (renewed, busy, cancelling, lost) = (of(1), of(2), of(3), of(4));
+    control::cancel(&store.pool, cancelled, BY_SLOTS).await.unwrap();
+    let expired = store.expire(lost).await;
+    reconcile::rescue(&store.pool, &expired).await.unwrap();
+    store.execute("UPDATE export_channels SET lease_expires_at = clock_timestamp() WHERE status = 'running'").await;
+    let mut other = store.session().await;
+    let mut held = sqlx::Connection::begin(&mut other).await.unwrap();
+    sqlx::query("SELECT FROM export_channels WHERE id = $1 FOR NO KEY UPDATE")
+        .bind(busy)
+        .execute(&mut *held)
+        .await
+        .unwrap();
+
+    let mine: Vec<_> = fences.iter().map(|(run, attempt)| (run.fence.run_id, *attempt)).collect();
+    let beats = runs::heartbeat(&store.pool, "w", &mine).await.unwrap();
+    assert_eq!(
+        [renewed, cancelling, busy, lost].map(|id| beats[&id]),
+        [Beat::Renewed, Beat::CancelRequested, Beat::Busy, Beat::Lost]
+    );
+    let expired = reconcile::expired(&store.pool).await.unwrap();
+    assert_eq!(expired.iter().map(|expired| expired.run_id).collect::<Vec<_>>(), [busy], "the others are renewed");
+
+    held.rollback().await.unwrap();
+    let beats = runs::heartbeat(&store.pool, "w", &mine).await.unwrap();
+    assert_eq!(beats[&busy], Beat::Renewed, "asked again");
+}

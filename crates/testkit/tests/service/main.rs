@@ -1,0 +1,10 @@
+//! The whole way, on real processes: POST /exports, queue, worker, DCE (the stand-in), rows in Postgres.
+
+mod archive;
+mod documents;
+mod failures;
+mod memory;
+mod parallel;
+mod resume;
+mod secrets;
+mod takeover;

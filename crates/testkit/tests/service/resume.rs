@@ -1,0 +1,137 @@
+//! Attempts that end in the middle: what was read stays, the next goes on from there, every message once.
+
+use std::fs;
+use std::path::PathBuf;
+
+use dce_testkit::scenario::{Attempt, Channel, Ending, Scenario, recording};
+use dce_testkit::service::Service;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::archive::{expected, stored};
+
+const DIES: &str = "900000000000001008";
+
+/// The recording's 300 messages, and as many made for the test after them, as one DCE document.
+fn dies_continued() -> (TempDir, PathBuf) {
+    let recorded = fs::read_to_string(recording("dies").join("out/part.json")).unwrap();
+    let end = recorded.rfind("\n  ],\n  \"messageCount\": 300").unwrap();
+    let last = &recorded[recorded[..end].rfind("\n    {").unwrap()..end];
+    let id = "1258071166812160299";
+    let mut document = recorded[..end].to_owned();
+    for number in 1..=300_u64 {
+        let next = (id.parse::<u64>().unwrap() + (number << 30)).to_string();
+        document.push(',');
+        document.push_str(&last.replace(id, &next));
+    }
+    document.push_str("\n  ],\n  \"messageCount\": 600\n}");
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("part.json");
+    fs::write(&file, document).unwrap();
+    (folder, file)
+}
+
+#[tokio::test]
+async fn a_dropped_connection_is_resumed_after_the_last_message() {
+    let (folder, file) = dies_continued();
+    let (_, messages) = expected(folder.path());
+    assert_eq!(messages.len(), 600);
+    let channel = Channel::file(&file).attempt(Attempt::replay(recording("dies")));
+    let mut service = Service::api_only(&Scenario::new().channel(DIES, channel), &[]).await;
+    let job_id = service.export(&serde_json::json!({ "channel_id": DIES })).await;
+    service.add_worker(&[]).await;
+
+    // Between the attempts: pending, the first one's messages are kept, and the error says why.
+    let failed = service
+        .when(&job_id, "the first attempt fails", |export| !export["runs"][0]["error"].is_null())
+        .await;
+    let run = &failed["runs"][0];
+    assert_eq!(run["error"]["code"], "discord_unavailable", "{run}");
+    assert_eq!(
+        (&run["message_count"], &run["failures"]),
+        (&300.into(), &0.into()),
+        "progress costs nothing: {run}"
+    );
+
+    let export = service.ended(&job_id).await;
+    assert_eq!(export["status"], "completed", "{export}");
+    assert_eq!((&export["message_count"], &export["inserted_count"]), (&600.into(), &600.into()));
+    assert_eq!(export["error"], Value::Null);
+    assert_eq!(stored(&service.pool(), DIES).await, messages);
+    let attempts = service.scenario.attempts_at(DIES);
+    assert_eq!(attempts.len(), 2);
+    assert_eq!(attempts[0].option("--after"), None);
+    assert_eq!(attempts[1].option("--after"), Some("1258071166812160299"));
+    assert_eq!(attempts[0].option("--before"), attempts[1].option("--before"), "one window for all attempts");
+}
+
+/// The channel of `sigint-inside-message` as it is without the stop: the postamble stood where the message went on.
+fn cut_message_whole() -> (TempDir, PathBuf) {
+    let cut = fs::read_to_string(recording("sigint-inside-message").join("out/part.json")).unwrap();
+    let postamble = ",\n      \"messageCount\": 1\n    }";
+    assert!(cut.ends_with(postamble));
+    let whole = cut.replace(postamble, "\n    }\n  ],\n  \"messageCount\": 1\n}");
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("part.json");
+    fs::write(&file, whole).unwrap();
+    (folder, file)
+}
+
+#[tokio::test]
+async fn a_message_cut_by_a_stop_is_not_taken_and_read_again() {
+    let (folder, file) = cut_message_whole();
+    let (channel_id, messages) = expected(folder.path());
+    let channel = Channel::file(file).attempt(Attempt::replay(recording("sigint-inside-message")));
+    let mut service = Service::api_only(&Scenario::new().channel(&channel_id, channel), &[]).await;
+    let job_id = service.export(&serde_json::json!({ "channel_id": channel_id })).await;
+    service.add_worker(&[]).await;
+
+    let failed = service
+        .when(&job_id, "the first attempt fails", |export| !export["runs"][0]["error"].is_null())
+        .await;
+    assert_eq!(failed["message_count"], 0, "{failed}");
+    assert!(stored(&service.pool(), &channel_id).await.is_empty());
+
+    let export = service.ended(&job_id).await;
+    assert_eq!((&export["status"], &export["message_count"]), (&"completed".into(), &1.into()), "{export}");
+    let now = stored(&service.pool(), &channel_id).await;
+    assert_eq!(now.values().next().unwrap().get("messageCount"), None);
+    assert_eq!(now, messages);
+}
+
+#[tokio::test]
+async fn a_channel_that_drops_the_connection_again_and_again_completes_as_long_as_it_advances() {
+    let mut channel = Channel::generated(500, 11);
+    for ending in
+        [Ending::Dropped, Ending::Sigkill, Ending::CutInside, Ending::Crash, Ending::Dropped, Ending::Sigterm]
+    {
+        channel = channel.attempt(Attempt::ends_after(50, ending));
+    }
+    let mut service =
+        Service::api_only(&Scenario::new().channel("42", channel), &[("MAX_ATTEMPTS", "1")]).await;
+    service.add_worker(&[]).await;
+    let export = service.export_channel("42").await;
+    assert_eq!(export["status"], "completed", "{export}");
+    assert_eq!((&export["message_count"], &export["inserted_count"]), (&500.into(), &500.into()), "{export}");
+    assert_eq!(stored(&service.pool(), "42").await.len(), 500);
+    assert_eq!(export["runs"][0]["attempt"], 7);
+    let left = fs::read_dir(service.work_dir())
+        .unwrap()
+        .flat_map(|worker| fs::read_dir(worker.unwrap().path()).unwrap());
+    assert_eq!(left.count(), 0, "no attempt leaves files");
+}
+
+#[tokio::test]
+async fn a_channel_that_does_not_advance_is_given_up_with_its_history() {
+    let channel =
+        (0..3).fold(Channel::generated(100, 5), |channel, _| channel.attempt(Attempt::ends(Ending::Dropped)));
+    let mut service =
+        Service::api_only(&Scenario::new().channel("42", channel), &[("MAX_ATTEMPTS", "3")]).await;
+    service.add_worker(&[]).await;
+    let export = service.export_channel("42").await;
+    assert_eq!(
+        (&export["status"], &export["error"]["code"]),
+        (&"failed".into(), &"discord_unavailable".into())
+    );
+    assert_eq!((&export["runs"][0]["attempt"], &export["runs"][0]["failures"]), (&3.into(), &3.into()));
+}

@@ -1,0 +1,66 @@
+//! Workers that go, in order or not: another goes on where the first one was.
+
+use std::time::Duration;
+
+use dce_testkit::process::eventually;
+use dce_testkit::scenario::{Channel, Scenario};
+use dce_testkit::service::Service;
+use nix::sys::signal::Signal;
+use serde_json::{Value, json};
+
+use crate::archive::stored;
+
+/// A slow channel, a worker in the middle of it, and a second one that is free.
+async fn in_the_middle() -> (Service, String) {
+    let scenario = Scenario::new().channel("42", Channel::generated(4000, 8).rate(500));
+    let mut service = Service::api_only(&scenario, &[("SHUTDOWN_GRACE", "13s")]).await;
+    service.add_worker(&[("WORKER_CONCURRENCY", "1")]).await;
+    let job_id = service.export(&json!({ "channel_id": "42" })).await;
+    service
+        .when(&job_id, "messages arrive while DCE writes", |export| {
+            export["message_count"].as_i64() > Some(300)
+        })
+        .await;
+    service.add_worker(&[("WORKER_CONCURRENCY", "1")]).await;
+    (service, job_id)
+}
+
+fn dce_is_gone(service: &Service) -> Option<()> {
+    let pid = service.scenario.attempts_at("42").first()?.pid;
+    (!std::path::Path::new(&format!("/proc/{pid}")).exists()).then_some(())
+}
+
+async fn completes_with_everything_once(service: &Service, job_id: &str) -> Value {
+    let export = service.ended(job_id).await;
+    assert_eq!(export["status"], "completed", "{export}");
+    assert_eq!(
+        (&export["message_count"], &export["inserted_count"]),
+        (&4000.into(), &4000.into()),
+        "{export}"
+    );
+    assert_eq!(stored(&service.pool(), "42").await.len(), 4000);
+    let attempts = service.scenario.attempts_at("42");
+    assert_eq!(attempts.len(), 2);
+    assert!(attempts[1].option("--after").is_some(), "the second one resumes: {attempts:?}");
+    export
+}
+
+#[tokio::test]
+async fn a_worker_that_is_stopped_hands_its_export_over() {
+    let (mut service, job_id) = in_the_middle().await;
+    service.workers[0].signal(Signal::SIGTERM);
+    let status = service.workers[0].wait(Duration::from_secs(30)).await;
+    assert_eq!(status.code(), Some(0));
+    assert_eq!(dce_is_gone(&service), Some(()));
+    let export = completes_with_everything_once(&service, &job_id).await;
+    assert_eq!(export["runs"][0]["failures"], 0, "a hand-back costs nothing");
+}
+
+#[tokio::test]
+async fn a_worker_that_is_killed_loses_nothing() {
+    let (mut service, job_id) = in_the_middle().await;
+    service.workers[0].signal(Signal::SIGKILL);
+    service.workers[0].wait(Duration::from_secs(10)).await;
+    eventually(Duration::from_secs(5), "DCE dies with its worker", async || dce_is_gone(&service)).await;
+    completes_with_everything_once(&service, &job_id).await;
+}
