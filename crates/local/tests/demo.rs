@@ -126,7 +126,7 @@ fn an_interrupt_ends_everything_in_order() {
 fn no_process_outlives_a_demo_that_is_killed() {
     let temporary = workspace();
     let mut child = demo(&temporary).spawn().unwrap();
-    let _output = read_until(&mut child, "202, job");
+    let _output = read_until(&mut child, "running");
     child.kill().unwrap();
     child.wait().unwrap();
     eventually("all processes are gone", || processes_of(temporary.path()).is_empty());

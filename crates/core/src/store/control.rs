@@ -33,14 +33,17 @@ pub async fn cancel(pool: &PgPool, job_id: Uuid, limit: AdmissionLimit) -> Resul
             return Ok(Controlled::Unknown);
         };
         if export.ended {
-            return refused(&export.status);
+            return status(&export.status).map(Controlled::Refused);
         }
-        sqlx::query!(
-            "UPDATE exports SET cancel_requested_at = coalesce(cancel_requested_at, clock_timestamp()) WHERE job_id = $1",
+        let asked = sqlx::query!(
+            "UPDATE exports SET cancel_requested_at = clock_timestamp() WHERE job_id = $1 AND cancel_requested_at IS NULL",
             job_id
         )
         .execute(&mut *tx)
         .await?;
+        if asked.rows_affected() == 0 {
+            return status(&export.status).map(Controlled::Now); // asked for already
+        }
         // Touches no running run and no task: a task without its run is acknowledged at its claim.
         sqlx::query!(
             "UPDATE export_channels SET status = 'cancelled', finished_at = clock_timestamp(), task_id = NULL
@@ -49,10 +52,10 @@ pub async fn cancel(pool: &PgPool, job_id: Uuid, limit: AdmissionLimit) -> Resul
         )
         .execute(&mut *tx)
         .await?;
-        let status = settle(&mut tx, job_id).await?;
+        let now = settle(&mut tx, job_id).await?;
         admission::admit(&mut tx, limit).await?; // the admitted ones among them gave their places back
         tx.commit().await?;
-        Ok(Controlled::Now(status))
+        Ok(Controlled::Now(now))
     })
     .await
 }
@@ -80,19 +83,17 @@ pub async fn retry(pool: &PgPool, job_id: Uuid, limit: AdmissionLimit) -> Result
         .execute(&mut *tx)
         .await?;
         if revived.rows_affected() == 0 && !export.cancelling {
-            return refused(&export.status);
+            return status(&export.status).map(Controlled::Refused);
         }
         sqlx::query!("UPDATE exports SET cancel_requested_at = NULL WHERE job_id = $1", job_id).execute(&mut *tx).await?;
-        let status = settle(&mut tx, job_id).await?;
+        let now = settle(&mut tx, job_id).await?;
         admission::admit(&mut tx, limit).await?;
         tx.commit().await?;
-        Ok(Controlled::Now(status))
+        Ok(Controlled::Now(now))
     })
     .await
 }
 
-fn refused(status: &str) -> Result<Controlled, StoreError> {
-    ExportStatus::parse(status)
-        .map(Controlled::Refused)
-        .ok_or(StoreError::Unexpected { statement: "read status", touched: 1 })
+fn status(stored: &str) -> Result<ExportStatus, StoreError> {
+    ExportStatus::parse(stored).ok_or(StoreError::Unexpected { statement: "read status", touched: 1 })
 }

@@ -166,9 +166,9 @@ pub(crate) async fn settle(connection: &mut PgConnection, job_id: Uuid) -> Resul
             SET status = $2, message_count = $3, inserted_count = $4, updated_count = $5, error = $6, version = version + 1,
                 warnings = (SELECT coalesce(jsonb_agg(w.warning || jsonb_build_object('channel_id', r.channel_id) ORDER BY r.id), '[]')
                               FROM export_channels r, jsonb_array_elements(r.warnings) AS w (warning) WHERE r.job_id = $1),
-                started_at = CASE WHEN $2 = 'pending' THEN started_at ELSE coalesce(started_at, clock_timestamp()) END,
+                started_at = CASE WHEN $8 THEN coalesce(started_at, clock_timestamp()) END,
                 finished_at = CASE WHEN $7 THEN coalesce(finished_at, clock_timestamp()) END,
-                duration_ms = CASE WHEN $7 THEN (extract(epoch FROM coalesce(finished_at, clock_timestamp()) - coalesce(started_at, clock_timestamp())) * 1000)::bigint END
+                duration_ms = CASE WHEN $7 THEN (extract(epoch FROM coalesce(finished_at, clock_timestamp()) - started_at) * 1000)::bigint END
           WHERE job_id = $1",
         job_id,
         status.as_str(),
@@ -177,6 +177,7 @@ pub(crate) async fn settle(connection: &mut PgConnection, job_id: Uuid) -> Resul
         runs.updated_count,
         error,
         status.is_final(),
+        runs.any_claimed,
     )
     .execute(connection)
     .await?;

@@ -97,7 +97,7 @@ async fn claim_locked(
     let Some(export) = exports::lock_of(connection, run_id).await? else { return Ok(Claim::Nothing) };
     if export.cancel_requested {
         // A cancel ends pending runs itself; this one became pending after it.
-        sqlx::query!(
+        let ended = sqlx::query!(
             "UPDATE export_channels SET status = 'cancelled', finished_at = clock_timestamp(), task_id = NULL
               WHERE id = $1 AND task_id = $2 AND status = 'pending'",
             run_id,
@@ -105,7 +105,9 @@ async fn claim_locked(
         )
         .execute(&mut *connection)
         .await?;
-        exports::settle(connection, export.job_id).await?;
+        if ended.rows_affected() == 1 {
+            exports::settle(connection, export.job_id).await?;
+        }
         return Ok(Claim::Nothing);
     }
     // A run without an end gets one at its first claim, so that all its attempts read the same window.
@@ -115,7 +117,7 @@ async fn claim_locked(
                   lease_expires_at = clock_timestamp() + make_interval(secs => $4),
                   started_at = coalesce(x.started_at, clock_timestamp()),
                   upper_message_id = coalesce(x.upper_message_id,
-                    (((extract(epoch FROM coalesce(e.end_at, clock_timestamp())) * 1000)::bigint - $5) << 22)::text)
+                    (trunc(extract(epoch FROM coalesce(e.end_at, clock_timestamp())) * 1000 - $5::bigint) * 4194304)::text)
              FROM exports e
             WHERE x.id = $1 AND x.task_id = $2 AND x.status = 'pending' AND e.job_id = x.job_id
            RETURNING x.attempt, x.channel_id AS "channel_id!", x.upper_message_id AS "upper!", x.cursor_message_id,

@@ -8,7 +8,7 @@ use dce_core::store::ends;
 use dce_core::store::exports::NewExport;
 use serde_json::json;
 
-use super::support::{BY_SLOTS, Store, new_export, report};
+use super::support::{BY_SLOTS, REPORT, Store, new_export};
 
 /// A moment and the last id before it.
 const START: &str = "2024-07-03T09:50:40Z";
@@ -53,7 +53,7 @@ impl Store {
         if let Some(cursor) = cursor {
             self.reach(&run.fence, cursor, 1).await;
         }
-        ends::complete(&self.pool, &run.fence, &report(), BY_SLOTS).await.unwrap();
+        ends::complete(&self.pool, &run.fence, &REPORT, BY_SLOTS).await.unwrap();
         self.covered_to().await
     }
 
@@ -107,7 +107,11 @@ async fn a_run_that_begins_above_leaves_a_gap_and_covers_nothing() {
         (Some(cursor + 1), Some(cursor + 1)),
     ] {
         let store = covered(before).await;
-        assert_eq!(store.complete_up_to(since_start(), Some(cursor)).await, expected, "covered to {before:?}");
+        assert_eq!(
+            store.complete_up_to(since_start(), Some(cursor)).await,
+            expected,
+            "covered to {before:?}"
+        );
     }
 }
 
@@ -119,6 +123,6 @@ async fn only_a_completed_run_covers() {
     store.reach(&run.fence, 500, 1).await;
     assert_eq!(store.covered_to().await, None);
     let failure = Failure::new(FailureKind::MissingAccess);
-    ends::fail(&store.pool, &run.fence, &failure, 0.5, &report(), BY_SLOTS).await.unwrap();
+    ends::fail(&store.pool, &run.fence, &failure, 0.5, &REPORT, BY_SLOTS).await.unwrap();
     assert_eq!(store.covered_to().await, None);
 }

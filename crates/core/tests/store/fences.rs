@@ -8,7 +8,7 @@ use dce_core::store::StoreError;
 use dce_core::store::runs::{self, Beat, Fence};
 use dce_core::store::{control, ends, reconcile};
 
-use super::support::{BY_SLOTS, Store, at, report};
+use super::support::{BY_SLOTS, REPORT, Store, at};
 
 /// Every write of a worker with this fence is refused.
 async fn assert_lost(store: &Store, fence: &Fence) {
@@ -17,9 +17,9 @@ async fn assert_lost(store: &Store, fence: &Fence) {
     let note = runs::note_backend(&mut session, fence).await;
     let failure = Failure::new(FailureKind::MissingAccess);
     let ends = [
-        ends::complete(&store.pool, fence, &report(), BY_SLOTS).await,
-        ends::fail(&store.pool, fence, &failure, 0.5, &report(), BY_SLOTS).await,
-        ends::hand_back(&store.pool, fence, &report(), BY_SLOTS).await,
+        ends::complete(&store.pool, fence, &REPORT, BY_SLOTS).await,
+        ends::fail(&store.pool, fence, &failure, 0.5, &REPORT, BY_SLOTS).await,
+        ends::hand_back(&store.pool, fence, &REPORT, BY_SLOTS).await,
     ];
     assert!(matches!(checkpoint, Err(StoreError::Lost)), "{checkpoint:?}");
     assert!(matches!(note, Err(StoreError::Lost)), "{note:?}");
@@ -44,7 +44,10 @@ async fn a_worker_whose_run_was_rescued_writes_nothing_any_more() {
     // The same worker may get it again: the attempt tells both apart.
     reconcile::reconcile(&store.pool, BY_SLOTS).await.unwrap();
     let second = store.claim("w").await;
-    assert_eq!((second.fence.attempt, second.cursor.map(|id| id.get()), second.message_count), (2, Some(100), 7));
+    assert_eq!(
+        (second.fence.attempt, second.cursor.map(|id| id.get()), second.message_count),
+        (2, Some(100), 7)
+    );
     let running = store.everything(job_id).await;
     assert_lost(&store, &first).await;
     assert_eq!(store.everything(job_id).await, running);
@@ -52,7 +55,7 @@ async fn a_worker_whose_run_was_rescued_writes_nothing_any_more() {
     // Another worker with the right number is not the owner either.
     assert_lost(&store, &Fence { worker: "x".into(), ..second.fence.clone() }).await;
     assert_eq!(store.everything(job_id).await, running);
-    ends::complete(&store.pool, &second.fence, &report(), BY_SLOTS).await.unwrap();
+    ends::complete(&store.pool, &second.fence, &REPORT, BY_SLOTS).await.unwrap();
     assert_eq!(store.status(job_id).await, "completed");
 }
 
@@ -65,19 +68,19 @@ async fn an_end_whose_answer_got_lost_is_told_again_and_changes_nothing() {
         Failure { retry_after: Some(Duration::from_hours(1)), ..Failure::new(FailureKind::RateLimited) };
 
     let completed = store.claim("w").await.fence;
-    let complete = || ends::complete(&store.pool, &completed, &report(), BY_SLOTS);
+    let complete = || ends::complete(&store.pool, &completed, &REPORT, BY_SLOTS);
     assert_eq!(complete().await.unwrap(), RunStatus::Completed);
     let once = store.everything(job_id).await;
     assert_eq!(complete().await.unwrap(), RunStatus::Completed);
     assert_eq!(store.everything(job_id).await, once);
     assert!(
-        matches!(ends::hand_back(&store.pool, &completed, &report(), BY_SLOTS).await, Err(StoreError::Lost)),
+        matches!(ends::hand_back(&store.pool, &completed, &REPORT, BY_SLOTS).await, Err(StoreError::Lost)),
         "another end than the one that happened"
     );
 
     let failed = store.claim("w").await.fence;
     for _ in 0..2 {
-        let status = ends::fail(&store.pool, &failed, &failure, 0.5, &report(), BY_SLOTS).await.unwrap();
+        let status = ends::fail(&store.pool, &failed, &failure, 0.5, &REPORT, BY_SLOTS).await.unwrap();
         assert_eq!(status, RunStatus::Pending);
     }
     let failures: i32 = sqlx::query_scalar("SELECT failures FROM export_channels WHERE id = $1")
@@ -88,7 +91,7 @@ async fn an_end_whose_answer_got_lost_is_told_again_and_changes_nothing() {
     assert_eq!(failures, 1, "counted once");
 
     let handed_back = store.claim("w").await.fence;
-    let hand_back = || ends::hand_back(&store.pool, &handed_back, &report(), BY_SLOTS);
+    let hand_back = || ends::hand_back(&store.pool, &handed_back, &REPORT, BY_SLOTS);
     assert_eq!(hand_back().await.unwrap(), RunStatus::Pending);
     let once = store.everything(job_id).await;
     assert_eq!(hand_back().await.unwrap(), RunStatus::Pending);
@@ -111,7 +114,7 @@ async fn a_checkpoint_sets_counts_adds_insertions_and_renews_the_lease() {
     assert_eq!(run["cursor_message_id"], "20");
     assert_eq!((&run["message_count"], &run["inserted_count"]), (&5.into(), &10.into()));
 
-    ends::complete(&store.pool, &fence, &report(), BY_SLOTS).await.unwrap();
+    ends::complete(&store.pool, &fence, &REPORT, BY_SLOTS).await.unwrap();
     let export = &store.everything(job_id).await["export"];
     assert_eq!((&export["message_count"], &export["inserted_count"]), (&5.into(), &10.into()));
 }
@@ -134,7 +137,9 @@ async fn a_heartbeat_tells_every_run_of_the_worker_how_it_stands() {
     control::cancel(&store.pool, cancelled, BY_SLOTS).await.unwrap();
     let expired = store.expire(lost).await;
     reconcile::rescue(&store.pool, &expired).await.unwrap();
-    store.execute("UPDATE export_channels SET lease_expires_at = clock_timestamp() WHERE status = 'running'").await;
+    store
+        .execute("UPDATE export_channels SET lease_expires_at = clock_timestamp() WHERE status = 'running'")
+        .await;
     let mut other = store.session().await;
     let mut held = sqlx::Connection::begin(&mut other).await.unwrap();
     sqlx::query("SELECT FROM export_channels WHERE id = $1 FOR NO KEY UPDATE")
@@ -150,7 +155,11 @@ async fn a_heartbeat_tells_every_run_of_the_worker_how_it_stands() {
         [Beat::Renewed, Beat::CancelRequested, Beat::Busy, Beat::Lost]
     );
     let expired = reconcile::expired(&store.pool).await.unwrap();
-    assert_eq!(expired.iter().map(|expired| expired.run_id).collect::<Vec<_>>(), [busy], "the others are renewed");
+    assert_eq!(
+        expired.iter().map(|expired| expired.run_id).collect::<Vec<_>>(),
+        [busy],
+        "the others are renewed"
+    );
 
     held.rollback().await.unwrap();
     let beats = runs::heartbeat(&store.pool, "w", &mine).await.unwrap();

@@ -55,7 +55,10 @@ async fn tasks_that_nobody_here_wrote_stop_no_worker() {
     let job_id = store.post(&[1]).await;
     let foreign = [
         ("01JZZZZZZZZZZZZZZZZZZZZZZ1", "no json".to_owned()),
-        ("01JZZZZZZZZZZZZZZZZZZZZZZ2", r#"{"v":99,"kind":"run","id":"00000000-0000-0000-0000-000000000000"}"#.into()),
+        (
+            "01JZZZZZZZZZZZZZZZZZZZZZZ2",
+            r#"{"v":99,"kind":"run","id":"00000000-0000-0000-0000-000000000000"}"#.into(),
+        ),
         ("01JZZZZZZZZZZZZZZZZZZZZZZ3", format!(r#"{{"v":1,"kind":"run","id":"{}"}}"#, Uuid::now_v7())),
     ];
     for (id, payload) in &foreign {
@@ -127,7 +130,8 @@ async fn lost_tasks_are_renewed_and_live_ones_left_alone() {
     };
     change("DELETE FROM apalis.jobs WHERE id = $1", &deleted).await;
     change("UPDATE apalis.jobs SET status = 'Done' WHERE id = $1", &done).await;
-    change("UPDATE apalis.jobs SET lock_at = clock_timestamp() - interval '21 s' WHERE id = $1", &forgotten).await;
+    change("UPDATE apalis.jobs SET lock_at = clock_timestamp() - interval '21 s' WHERE id = $1", &forgotten)
+        .await;
 
     let done_now = reconcile::reconcile(&store.pool, BY_SLOTS).await.unwrap();
     assert_eq!((done_now.renewed, done_now.admitted), (3, 0));

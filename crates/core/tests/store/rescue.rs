@@ -7,7 +7,7 @@ use dce_core::store::{ends, reconcile};
 use sqlx::Executor;
 use sqlx::postgres::PgConnection;
 
-use super::support::{BY_SLOTS, Store, at, report};
+use super::support::{BY_SLOTS, REPORT, Store, at};
 
 const ONE_MESSAGE: &str =
     r#"INSERT INTO messages (channel_id, message_id, "timestamp", raw) VALUES ('1', '100', now(), '{}')"#;
@@ -90,10 +90,12 @@ async fn a_session_shared_by_two_runs_outlives_the_one_that_ended_in_order() {
     let (first, second) = (store.claim("w").await.fence, store.claim("w").await.fence);
     let mut session = noted_session(&store, &first).await;
     note_backend(&mut session, &second).await.unwrap();
-    ends::hand_back(&store.pool, &first, &report(), BY_SLOTS).await.unwrap();
-    let noted = store.text("SELECT ingest_backends::text FROM export_channels WHERE id = $1", first.run_id).await;
+    ends::hand_back(&store.pool, &first, &REPORT, BY_SLOTS).await.unwrap();
+    let noted =
+        store.text("SELECT ingest_backends::text FROM export_channels WHERE id = $1", first.run_id).await;
     assert_eq!(noted.as_deref(), Some("[]"));
-    let noted = store.text("SELECT ingest_backends::text FROM export_channels WHERE id = $1", second.run_id).await;
+    let noted =
+        store.text("SELECT ingest_backends::text FROM export_channels WHERE id = $1", second.run_id).await;
     assert_ne!(noted.as_deref(), Some("[]"));
     session.execute("SELECT 1").await.unwrap();
 }

@@ -4,14 +4,15 @@ use std::collections::HashMap;
 
 use dce_core::export::failure::{Failure, FailureKind};
 use dce_core::export::state::{End, Event, ExportStatus, Run, RunStatus, Tally};
+use dce_core::ids::Snowflake;
 use dce_core::store::control::{self, Controlled};
-use dce_core::store::runs::{Claim, Fence};
+use dce_core::store::runs::{Checkpoint, Claim, Fence};
 use dce_core::store::{NewExport, ends, reconcile, runs};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use uuid::Uuid;
 
-use super::support::{BY_SLOTS, Store, new_export, report};
+use super::support::{BY_SLOTS, REPORT, Store, new_export};
 
 /// Of the two workers together.
 const SLOTS: usize = 3;
@@ -96,13 +97,8 @@ struct World<'a> {
 #[test]
 fn sql_and_the_pure_machine_agree() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let store = runtime.block_on(async {
-        let store = Store::new().await;
-        store.register("a", 1).await;
-        store.register("b", 2).await;
-        store
-    });
-    let config = Config { cases: 96, max_shrink_iters: 200, failure_persistence: None, ..Config::default() };
+    let store = runtime.block_on(Store::new());
+    let config = Config { cases: 64, max_shrink_iters: 200, failure_persistence: None, ..Config::default() };
     TestRunner::new(config)
         .run(&prop::collection::vec(any_step(), 10..60), |steps| {
             runtime.block_on(story(&store, steps));
@@ -113,6 +109,8 @@ fn sql_and_the_pure_machine_agree() {
 
 async fn story(store: &Store, steps: Vec<Step>) {
     store.execute("TRUNCATE exports, export_channels, export_attempts, apalis.jobs").await;
+    store.register("a", 1).await;
+    store.register("b", 2).await;
     let mut world = World { store, exports: Vec::new(), runs: HashMap::new(), order: Vec::new() };
     for step in steps {
         world.take(&step).await;
@@ -131,12 +129,19 @@ impl World<'_> {
                 let model = self.runs.get_mut(&id).unwrap();
                 model.progressed |= progress;
                 model.messages += i64::from(progress);
-                let messages = model.messages;
-                self.store.reach(&fence, 1000 + messages.unsigned_abs(), messages).await;
+                // Without progress the cursor is said again, or there is none yet.
+                let cursor = Some(model.messages).filter(|messages| *messages > 0);
+                let checkpoint = Checkpoint {
+                    cursor: cursor.map(|messages| Snowflake::new(1000 + messages.unsigned_abs())),
+                    message_count: model.messages,
+                    ..Checkpoint::default()
+                };
+                let mut session = self.store.pool.acquire().await.unwrap();
+                runs::checkpoint(&mut session, &fence, &checkpoint).await.unwrap();
             }
             Step::Complete(choice) => {
                 let Some((id, fence)) = self.running(choice) else { return };
-                let now = ends::complete(&self.store.pool, &fence, &report(), BY_SLOTS).await.unwrap();
+                let now = ends::complete(&self.store.pool, &fence, &REPORT, BY_SLOTS).await.unwrap();
                 self.end(id, End::Completed, now);
             }
             Step::Fail(choice, retryable) => {
@@ -144,12 +149,12 @@ impl World<'_> {
                 let kind = if retryable { FailureKind::Stalled } else { FailureKind::MissingAccess };
                 let failure = Failure::new(kind);
                 let pool = &self.store.pool;
-                let now = ends::fail(pool, &fence, &failure, 0.5, &report(), BY_SLOTS).await.unwrap();
+                let now = ends::fail(pool, &fence, &failure, 0.5, &REPORT, BY_SLOTS).await.unwrap();
                 self.end(id, End::Failed { retryable }, now);
             }
             Step::HandBack(choice) => {
                 let Some((id, fence)) = self.running(choice) else { return };
-                let now = ends::hand_back(&self.store.pool, &fence, &report(), BY_SLOTS).await.unwrap();
+                let now = ends::hand_back(&self.store.pool, &fence, &REPORT, BY_SLOTS).await.unwrap();
                 self.end(id, End::HandedBack, now);
             }
             Step::Expire(choice) => {
@@ -166,11 +171,12 @@ impl World<'_> {
     async fn create(&mut self, channels: &[u64]) {
         let new = NewExport { max_attempts: MAX_ATTEMPTS, ..new_export(channels) };
         let job_id = self.store.post_new(&new).await;
-        let ids: Vec<Uuid> = sqlx::query_scalar("SELECT id FROM export_channels WHERE job_id = $1 ORDER BY id")
-            .bind(job_id)
-            .fetch_all(&self.store.pool)
-            .await
-            .unwrap();
+        let ids: Vec<Uuid> =
+            sqlx::query_scalar("SELECT id FROM export_channels WHERE job_id = $1 ORDER BY id")
+                .bind(job_id)
+                .fetch_all(&self.store.pool)
+                .await
+                .unwrap();
         let run = Run {
             status: RunStatus::Pending,
             attempt: 0,
@@ -187,14 +193,21 @@ impl World<'_> {
 
     /// Everything is due; afterwards no place is free that a run could take.
     async fn tick(&self) {
-        self.store.execute("UPDATE export_channels SET run_at = clock_timestamp() WHERE status = 'pending'").await;
+        self.store
+            .execute("UPDATE export_channels SET run_at = clock_timestamp() WHERE status = 'pending'")
+            .await;
         let done = reconcile::reconcile(&self.store.pool, BY_SLOTS).await.unwrap();
         assert_eq!(done.renewed, 0, "every task is live here");
         let rows = self.rows().await;
         let active = |row: &&Row| row.status == "running" || row.task_id.is_some();
         let busy: Vec<_> = rows.iter().filter(active).map(|row| row.channel_id.clone()).collect();
-        let free = rows.iter().filter(|row| row.status == "pending" && !busy.contains(&row.channel_id)).count();
-        assert!(busy.len() == SLOTS || free == 0, "{free} runs wait beside {} free places", SLOTS - busy.len());
+        let free =
+            rows.iter().filter(|row| row.status == "pending" && !busy.contains(&row.channel_id)).count();
+        assert!(
+            busy.len() == SLOTS || free == 0,
+            "{free} runs wait beside {} free places",
+            SLOTS - busy.len()
+        );
     }
 
     async fn claim(&mut self, worker: &str) {
@@ -219,7 +232,8 @@ impl World<'_> {
 
     fn end(&mut self, id: Uuid, end: End, told: RunStatus) {
         let job_id = self.runs[&id].job_id;
-        let cancel_requested = self.exports.iter().any(|(id, export)| *id == job_id && export.cancel_requested);
+        let cancel_requested =
+            self.exports.iter().any(|(id, export)| *id == job_id && export.cancel_requested);
         let model = self.runs.get_mut(&id).unwrap();
         let event = Event::End { end, progressed: model.progressed };
         model.run = model.run.after(event, cancel_requested).expect("may end");
@@ -320,14 +334,13 @@ impl World<'_> {
         assert!(active.len() <= SLOTS, "{} at once", active.len());
         active.sort_by_key(|row| &row.channel_id);
         assert!(active.windows(2).all(|pair| pair[0].channel_id != pair[1].channel_id), "{active:?}");
-        for (job_id, model) in &self.exports {
-            let stored: (String, i64) =
-                sqlx::query_as("SELECT status, message_count FROM exports WHERE job_id = $1")
-                    .bind(job_id)
-                    .fetch_one(&self.store.pool)
-                    .await
-                    .unwrap();
-            assert_eq!(stored, (self.derived(*job_id).to_string(), model.messages), "{step:?}");
-        }
+        let stored: Vec<(Uuid, String, i64)> =
+            sqlx::query_as("SELECT job_id, status, message_count FROM exports ORDER BY created_at")
+                .fetch_all(&self.store.pool)
+                .await
+                .unwrap();
+        let expected =
+            self.exports.iter().map(|(id, model)| (*id, self.derived(*id).to_string(), model.messages));
+        assert_eq!(stored, expected.collect::<Vec<_>>(), "{step:?}");
     }
 }

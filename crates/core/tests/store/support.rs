@@ -12,39 +12,42 @@ use dce_core::store::reconcile::{self, Expired};
 use dce_core::store::runs::{self, Checkpoint, Claim, ClaimedRun, Fence};
 use dce_core::store::workers::{self, Worker};
 use dce_testkit::database::TestDatabase;
-use sqlx::PgPool;
-use sqlx::postgres::PgConnection;
+use sqlx::{Connection, PgConnection, PgPool};
 use uuid::Uuid;
 
 /// What must happen happens well within this, also on a busy machine.
-pub const BOUND: Duration = Duration::from_secs(20);
+pub(crate) const BOUND: Duration = Duration::from_secs(20);
 
 /// As many runs at once as the workers have slots.
-pub const BY_SLOTS: AdmissionLimit = AdmissionLimit { max_parallel_runs: None };
+pub(crate) const BY_SLOTS: AdmissionLimit = AdmissionLimit { max_parallel_runs: None };
+
+/// Nothing to say of an attempt.
+pub(crate) const REPORT: AttemptReport =
+    AttemptReport { dce_version: None, exit_code: None, stderr_tail: None };
 
 /// A database of its own, with sessions set up like those of API and workers.
-pub struct Store {
+pub(crate) struct Store {
     /// Limits, timeouts and names as in production.
-    pub pool: PgPool,
-    pub database: TestDatabase,
+    pub(crate) pool: PgPool,
+    pub(crate) database: TestDatabase,
 }
 
 impl Store {
     /// Without workers: one run at a time is admitted.
-    pub async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let database = TestDatabase::create().await;
         let pool = connect_control(&DatabaseUrl::parse(&database.url()).unwrap(), "test", 12);
         Self { pool, database }
     }
 
     /// With one live worker `w` of so many slots.
-    pub async fn with_slots(slots: u32) -> Self {
+    pub(crate) async fn with_slots(slots: u32) -> Self {
         let store = Self::new().await;
         store.register("w", slots).await;
         store
     }
 
-    pub async fn register(&self, worker: &str, slots: u32) {
+    pub(crate) async fn register(&self, worker: &str, slots: u32) {
         let worker = Worker {
             id: worker.into(),
             host: "test".into(),
@@ -56,20 +59,20 @@ impl Store {
     }
 
     /// One run for each channel.
-    pub async fn post(&self, channels: &[u64]) -> Uuid {
+    pub(crate) async fn post(&self, channels: &[u64]) -> Uuid {
         self.post_new(&new_export(channels)).await
     }
 
-    pub async fn post_new(&self, new: &NewExport) -> Uuid {
+    pub(crate) async fn post_new(&self, new: &NewExport) -> Uuid {
         exports::create(&self.pool, new, BY_SLOTS).await.unwrap().job_id
     }
 
-    pub async fn fetch(&self, worker: &str) -> Option<Task> {
+    pub(crate) async fn fetch(&self, worker: &str) -> Option<Task> {
         queue::fetch(&self.pool, worker).await.unwrap()
     }
 
     /// Fetches the next task, which must be there and win its run.
-    pub async fn claim(&self, worker: &str) -> ClaimedRun {
+    pub(crate) async fn claim(&self, worker: &str) -> ClaimedRun {
         let task = self.fetch(worker).await.expect("a task");
         match runs::claim(&self.pool, &task, worker).await.unwrap() {
             Claim::Won(run) => *run,
@@ -78,24 +81,26 @@ impl Store {
     }
 
     /// The calling session's checkpoint, committed.
-    pub async fn reach(&self, fence: &Fence, cursor: u64, message_count: i64) {
+    pub(crate) async fn reach(&self, fence: &Fence, cursor: u64, message_count: i64) {
         let mut connection = self.pool.acquire().await.unwrap();
         runs::checkpoint(&mut connection, fence, &at(cursor, message_count)).await.unwrap();
     }
 
     /// Lets a lease run out, as if its owner had been silent.
-    pub async fn expire(&self, run_id: Uuid) -> Expired {
-        sqlx::query("UPDATE export_channels SET lease_expires_at = clock_timestamp() - interval '1 s' WHERE id = $1")
-            .bind(run_id)
-            .execute(&self.pool)
-            .await
-            .unwrap();
+    pub(crate) async fn expire(&self, run_id: Uuid) -> Expired {
+        sqlx::query(
+            "UPDATE export_channels SET lease_expires_at = clock_timestamp() - interval '1 s' WHERE id = $1",
+        )
+        .bind(run_id)
+        .execute(&self.pool)
+        .await
+        .unwrap();
         let expired = reconcile::expired(&self.pool).await.unwrap();
         expired.into_iter().find(|expired| expired.run_id == run_id).expect("a running run")
     }
 
     /// Everything the tables say of an export, without the tasks.
-    pub async fn everything(&self, job_id: Uuid) -> serde_json::Value {
+    pub(crate) async fn everything(&self, job_id: Uuid) -> serde_json::Value {
         sqlx::query_scalar(
             "SELECT jsonb_build_object('export', to_jsonb(e),
                 'runs', (SELECT jsonb_agg(to_jsonb(r) ORDER BY r.id) FROM export_channels r WHERE r.job_id = $1),
@@ -109,36 +114,36 @@ impl Store {
         .unwrap()
     }
 
-    pub async fn status(&self, job_id: Uuid) -> String {
+    pub(crate) async fn status(&self, job_id: Uuid) -> String {
         self.text("SELECT status FROM exports WHERE job_id = $1", job_id).await.unwrap()
     }
 
-    pub async fn run_status(&self, run_id: Uuid) -> String {
+    pub(crate) async fn run_status(&self, run_id: Uuid) -> String {
         self.text("SELECT status FROM export_channels WHERE id = $1", run_id).await.unwrap()
     }
 
     /// The first column of the first row, for a query of one id.
-    pub async fn text(&self, sql: &'static str, id: Uuid) -> Option<String> {
+    pub(crate) async fn text(&self, sql: &'static str, id: Uuid) -> Option<String> {
         sqlx::query_scalar(sql).bind(id).fetch_one(&self.pool).await.unwrap()
     }
 
     /// The result of a query that counts.
-    pub async fn count(&self, sql: &'static str) -> i64 {
+    pub(crate) async fn count(&self, sql: &'static str) -> i64 {
         sqlx::query_scalar(sql).fetch_one(&self.pool).await.unwrap()
     }
 
-    pub async fn execute(&self, sql: &'static str) {
+    pub(crate) async fn execute(&self, sql: &'static str) {
         sqlx::query(sql).execute(&self.pool).await.unwrap();
     }
 
     /// A session of its own, with the server's default settings.
-    pub async fn session(&self) -> PgConnection {
-        sqlx::Connection::connect(&self.database.url()).await.unwrap()
+    pub(crate) async fn session(&self) -> PgConnection {
+        PgConnection::connect(&self.database.url()).await.unwrap()
     }
 }
 
 /// All messages of these channels.
-pub fn new_export(channels: &[u64]) -> NewExport {
+pub(crate) fn new_export(channels: &[u64]) -> NewExport {
     NewExport {
         job_id: Uuid::now_v7(),
         channels: channels.iter().copied().map(Snowflake::new).collect(),
@@ -154,10 +159,6 @@ pub fn new_export(channels: &[u64]) -> NewExport {
 }
 
 /// So many messages are committed, up to this one.
-pub fn at(cursor: u64, message_count: i64) -> Checkpoint {
+pub(crate) fn at(cursor: u64, message_count: i64) -> Checkpoint {
     Checkpoint { cursor: Some(Snowflake::new(cursor)), message_count, ..Checkpoint::default() }
-}
-
-pub fn report() -> AttemptReport {
-    AttemptReport::default()
 }
