@@ -41,6 +41,7 @@ struct Held {
 struct Health {
     failed_at: Option<Instant>,
     draining: bool,
+    handing_back: bool,
 }
 
 /// One owned run; dropped when its attempt has ended.
@@ -53,14 +54,17 @@ pub struct Lease<'a> {
 
 impl Default for Leases {
     fn default() -> Self {
-        Self { held: Mutex::default(), healthy: Mutex::new(Health { failed_at: None, draining: false }) }
+        Self { held: Mutex::default(), healthy: Mutex::new(Health { failed_at: None, draining: false, handing_back: false }) }
     }
 }
 
 impl Leases {
     /// Takes a claimed run into the heartbeat.
     pub fn hold(&self, fence: &Fence) -> Lease<'_> {
-        let (sender, receiver) = watch::channel(Order::Continue);
+        // The health stays locked, so that a run claimed just before a shutdown does not miss its order.
+        let health = self.health();
+        let order = if health.handing_back { Order::HandBack } else { Order::Continue };
+        let (sender, receiver) = watch::channel(order);
         self.held().insert(fence.run_id, Held { attempt: fence.attempt, order: sender });
         Lease { leases: self, run_id: fence.run_id, order: receiver }
     }
@@ -70,15 +74,17 @@ impl Leases {
         self.health().draining = true;
     }
 
-    /// Tells every run to hand back.
+    /// Tells every run to hand back, also one that is held from now on.
     pub fn hand_back_all(&self) {
+        let mut health = self.health();
+        health.handing_back = true;
         for held in self.held().values() {
             give(&held.order, Order::HandBack);
         }
     }
 
-    /// Since when no heartbeat went through; `None`: the last one did. After an outage everybody's leases look
-    /// expired, so nobody rescues for one lease.
+    /// When a heartbeat last failed; `None`: never. After an outage everybody's leases look expired, so nobody rescues
+    /// for one lease.
     pub fn last_failure(&self) -> Option<Instant> {
         self.health().failed_at
     }

@@ -32,7 +32,10 @@ async fn tick(pool: &PgPool, leases: &Leases, limit: AdmissionLimit) -> Result<(
     // After an outage every lease looks expired although its owner lives and is about to renew it.
     if leases.last_failure().is_none_or(|failed| failed.elapsed() >= LEASE) {
         for expired in expired(pool).await? {
-            rescue_one(pool, &expired).await?;
+            // One that cannot be rescued now must not hold up the others.
+            if let Err(error) = rescue_one(pool, &expired).await {
+                tracing::warn!(run_id = %expired.run_id, attempt = expired.attempt, error = %error, "rescue.failed");
+            }
         }
     }
     let done = reconcile(pool, limit).await?;

@@ -46,7 +46,7 @@ pub async fn run(shared: &Shared, run: ClaimedRun) {
     async {
         let started = Instant::now();
         let mut lease = shared.leases.hold(&run.fence);
-        tracing::info!(cursor = ?run.cursor, "attempt.started");
+        tracing::info!(cursor = run.cursor.map(tracing::field::display), "attempt.started");
         let directory = shared.settings.work_dir.join(&shared.worker.id).join(format!(
             "{}-{}",
             run.fence.run_id.simple(),

@@ -197,10 +197,11 @@ async fn drain(shared: &Shared, runs: &TaskTracker) {
     runs.close();
     shared.leases.drain();
     tracing::info!(runs = runs.len(), "worker.draining");
-    let patience = shared.settings.shutdown_grace.saturating_sub(RESERVED);
+    let reserved = RESERVED.min(shared.settings.shutdown_grace);
+    let patience = shared.settings.shutdown_grace - reserved;
     if tokio::time::timeout(patience, runs.wait()).await.is_err() {
         shared.leases.hand_back_all();
-        if tokio::time::timeout(RESERVED, runs.wait()).await.is_err() {
+        if tokio::time::timeout(reserved, runs.wait()).await.is_err() {
             tracing::error!(runs = runs.len(), "worker.grace_over: the leases will expire");
         }
     }

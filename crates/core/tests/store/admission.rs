@@ -165,7 +165,7 @@ async fn bustle(store: &Store, actor: u64) {
         for end in 0..3 {
             let Some(task) = store.fetch("w").await else { continue };
             let Claim::Won(run) = claim(&store.pool, &task, "w").await.unwrap() else { continue };
-            if (actor + round + end) % 3 == 0 {
+            if (actor + round + end).is_multiple_of(3) {
                 hand_back(&store.pool, &run.fence, &REPORT, BY_SLOTS).await.unwrap();
             } else {
                 complete(&store.pool, &run.fence, &REPORT, BY_SLOTS).await.unwrap();

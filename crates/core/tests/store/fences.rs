@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use dce_core::export::failure::{Failure, FailureKind};
 use dce_core::export::state::RunStatus;
+use dce_core::ids::Snowflake;
 use dce_core::store::StoreError;
-use dce_core::store::runs::{self, Beat, Fence};
+use dce_core::store::runs::{self, Beat, Fence, heartbeat};
 use dce_core::store::{control, ends, reconcile};
 
 use super::support::{BY_SLOTS, REPORT, Store, at};
@@ -24,7 +25,7 @@ async fn assert_lost(store: &Store, fence: &Fence) {
     assert!(matches!(checkpoint, Err(StoreError::Lost)), "{checkpoint:?}");
     assert!(matches!(note, Err(StoreError::Lost)), "{note:?}");
     assert!(ends.iter().all(|end| matches!(end, Err(StoreError::Lost))), "{ends:?}");
-    let beats = runs::heartbeat(&store.pool, &fence.worker, &[(fence.run_id, fence.attempt)]).await.unwrap();
+    let beats = heartbeat(&store.pool, &fence.worker, &[(fence.run_id, fence.attempt)]).await.unwrap();
     assert_eq!(beats[&fence.run_id], Beat::Lost);
 }
 
@@ -45,7 +46,7 @@ async fn a_worker_whose_run_was_rescued_writes_nothing_any_more() {
     reconcile::reconcile(&store.pool, BY_SLOTS).await.unwrap();
     let second = store.claim("w").await;
     assert_eq!(
-        (second.fence.attempt, second.cursor.map(|id| id.get()), second.message_count),
+        (second.fence.attempt, second.cursor.map(Snowflake::get), second.message_count),
         (2, Some(100), 7)
     );
     let running = store.everything(job_id).await;
@@ -125,13 +126,13 @@ async fn a_heartbeat_tells_every_run_of_the_worker_how_it_stands() {
     store.post(&[1, 2]).await;
     let cancelled = store.post(&[3]).await;
     store.post(&[4]).await;
-    let mut fences = Vec::new();
+    let mut runs = Vec::new();
     for _ in 0..4 {
-        fences.push((store.claim("w").await, 1));
+        runs.push(store.claim("w").await);
     }
     let of = |channel: u64| {
-        let run = fences.iter().find(|(run, _)| run.channel_id.get() == channel);
-        run.map(|(run, _)| run.fence.run_id).unwrap()
+        let run = runs.iter().find(|run| run.channel_id.get() == channel);
+        run.expect("of every channel").fence.run_id
     };
     let (renewed, busy, cancelling, lost) = (of(1), of(2), of(3), of(4));
     control::cancel(&store.pool, cancelled, BY_SLOTS).await.unwrap();
@@ -148,8 +149,8 @@ async fn a_heartbeat_tells_every_run_of_the_worker_how_it_stands() {
         .await
         .unwrap();
 
-    let mine: Vec<_> = fences.iter().map(|(run, attempt)| (run.fence.run_id, *attempt)).collect();
-    let beats = runs::heartbeat(&store.pool, "w", &mine).await.unwrap();
+    let mine: Vec<_> = runs.iter().map(|run| (run.fence.run_id, run.fence.attempt)).collect();
+    let beats = heartbeat(&store.pool, "w", &mine).await.unwrap();
     assert_eq!(
         [renewed, cancelling, busy, lost].map(|id| beats[&id]),
         [Beat::Renewed, Beat::CancelRequested, Beat::Busy, Beat::Lost]
@@ -162,6 +163,6 @@ async fn a_heartbeat_tells_every_run_of_the_worker_how_it_stands() {
     );
 
     held.rollback().await.unwrap();
-    let beats = runs::heartbeat(&store.pool, "w", &mine).await.unwrap();
+    let beats = heartbeat(&store.pool, "w", &mine).await.unwrap();
     assert_eq!(beats[&busy], Beat::Renewed, "asked again");
 }

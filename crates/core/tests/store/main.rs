@@ -1,4 +1,5 @@
 //! The store, the queue and the schema against a real Postgres, as workers and the API use them.
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test ends where its story breaks")]
 
 mod admission;
 mod coverage;

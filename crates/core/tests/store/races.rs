@@ -1,5 +1,7 @@
 //! Two sessions at one export at the same moment: every order ends well.
 
+use std::pin::Pin;
+
 use dce_core::export::state::RunStatus::{self, Cancelled, Completed, Pending, Running};
 use dce_core::queue::Task;
 use dce_core::store::control::{Controlled, cancel, retry};
@@ -12,19 +14,20 @@ use uuid::Uuid;
 
 use super::support::{BOUND, BY_SLOTS, REPORT, Store, new_export};
 
-/// So many times each; a deadlock shows as a repetition that takes a second, a lost update as a stuck export.
+/// So many times each.
 const ROUNDS: u64 = 100;
 
 const WAITING: &str =
     "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
 
+/// Transitions on sessions without a lock timeout: who waits first stays first, however slow the machine is.
 impl Store {
     /// Lets both wait for the export's row and go at the same moment, the first one first.
     async fn collide<A, B>(
         &self,
         job_id: Uuid,
-        first: impl Future<Output = A>,
-        second: impl Future<Output = B>,
+        first: Pin<Box<impl Future<Output = A>>>,
+        second: Pin<Box<impl Future<Output = B>>>,
     ) -> (A, B) {
         let mut session = self.session().await;
         let mut gate = session.begin().await.unwrap();
@@ -52,15 +55,15 @@ impl Store {
     }
 
     async fn complete(&self, fence: &Fence) -> RunStatus {
-        complete(&self.pool, fence, &REPORT, BY_SLOTS).await.unwrap()
+        complete(&self.database.pool(), fence, &REPORT, BY_SLOTS).await.unwrap()
     }
 
     async fn hand_back(&self, fence: &Fence) -> RunStatus {
-        hand_back(&self.pool, fence, &REPORT, BY_SLOTS).await.unwrap()
+        hand_back(&self.database.pool(), fence, &REPORT, BY_SLOTS).await.unwrap()
     }
 
     async fn cancel(&self, job_id: Uuid) -> Controlled {
-        cancel(&self.pool, job_id, BY_SLOTS).await.unwrap()
+        cancel(&self.database.pool(), job_id, BY_SLOTS).await.unwrap()
     }
 
     /// A run that was admitted and then cancelled leaves its task behind.
@@ -71,7 +74,7 @@ impl Store {
     }
 
     async fn wins(&self, task: &Task) -> bool {
-        matches!(claim(&self.pool, task, "w").await.unwrap(), Claim::Won(_))
+        matches!(claim(&self.database.pool(), task, "w").await.unwrap(), Claim::Won(_))
     }
 }
 
@@ -81,7 +84,8 @@ async fn two_runs_that_end_together_end_their_export() {
     for _ in 0..ROUNDS {
         let job_id = store.post(&[1, 2]).await;
         let (one, two) = (store.claim("w").await.fence, store.claim("w").await.fence);
-        let ended = store.collide(job_id, store.complete(&one), store.complete(&two)).await;
+        let ended =
+            store.collide(job_id, Box::pin(store.complete(&one)), Box::pin(store.complete(&two))).await;
         assert_eq!(ended, (Completed, Completed));
         assert_eq!(store.status(job_id).await, "completed");
     }
@@ -94,10 +98,12 @@ async fn a_cancel_and_a_completion_together_complete() {
         let job_id = store.post(&[1]).await;
         let fence = store.claim("w").await.fence;
         if round % 2 == 0 {
-            let told = store.collide(job_id, store.complete(&fence), store.cancel(job_id)).await;
+            let told =
+                store.collide(job_id, Box::pin(store.complete(&fence)), Box::pin(store.cancel(job_id))).await;
             assert_eq!(told, (Completed, Controlled::Refused(Completed)));
         } else {
-            let told = store.collide(job_id, store.cancel(job_id), store.complete(&fence)).await;
+            let told =
+                store.collide(job_id, Box::pin(store.cancel(job_id)), Box::pin(store.complete(&fence))).await;
             assert_eq!(told, (Controlled::Now(Running), Completed));
         }
         assert_eq!(store.status(job_id).await, "completed");
@@ -111,10 +117,14 @@ async fn a_cancel_and_a_hand_back_together_cancel() {
         let job_id = store.post(&[1]).await;
         let fence = store.claim("w").await.fence;
         if round % 2 == 0 {
-            let told = store.collide(job_id, store.hand_back(&fence), store.cancel(job_id)).await;
+            let told = store
+                .collide(job_id, Box::pin(store.hand_back(&fence)), Box::pin(store.cancel(job_id)))
+                .await;
             assert_eq!(told, (Pending, Controlled::Now(Cancelled)));
         } else {
-            let told = store.collide(job_id, store.cancel(job_id), store.hand_back(&fence)).await;
+            let told = store
+                .collide(job_id, Box::pin(store.cancel(job_id)), Box::pin(store.hand_back(&fence)))
+                .await;
             assert_eq!(told, (Controlled::Now(Running), Cancelled));
         }
         assert_eq!(store.status(job_id).await, "cancelled");
@@ -129,12 +139,14 @@ async fn a_cancel_and_a_claim_together_never_leave_the_run_to_nobody() {
         let job_id = store.post(&[1]).await;
         let task = store.fetch("w").await.expect("a task");
         if round % 2 == 0 {
-            let told = store.collide(job_id, store.wins(&task), store.cancel(job_id)).await;
+            let told =
+                store.collide(job_id, Box::pin(store.wins(&task)), Box::pin(store.cancel(job_id))).await;
             assert_eq!(told, (true, Controlled::Now(Running)));
             let fence = Fence { run_id: task.run_id.unwrap(), attempt: 1, worker: "w".into() };
             assert_eq!(store.hand_back(&fence).await, Cancelled);
         } else {
-            let told = store.collide(job_id, store.cancel(job_id), store.wins(&task)).await;
+            let told =
+                store.collide(job_id, Box::pin(store.cancel(job_id)), Box::pin(store.wins(&task))).await;
             assert_eq!(told, (Controlled::Now(Cancelled), false));
         }
         assert_eq!(store.status(job_id).await, "cancelled");

@@ -209,10 +209,8 @@ impl<'a> Writer<'a> {
             self.noted.insert(session.serial);
         }
         let written = self.transaction(&mut session, batch, next, way).await;
-        // After an error of the server the transaction is rolled back and the session fit; after a lost one it is not.
-        if written.is_ok()
-            || matches!(written, Err(StoreError::Lost | StoreError::Database(sqlx::Error::Database(_))))
-        {
+        // Rolled back, the session is fit again, unless it is the session itself that was lost.
+        if !written.as_ref().is_err_and(StoreError::is_unavailable) {
             session.give_back();
         }
         written

@@ -97,6 +97,7 @@ fn environment(stack: &Stack, api: &Api, source: &Source, directory: &Path) -> E
         ("DATABASE_URL", stack.postgres.url("postgres")),
         ("HOST", "127.0.0.1".to_owned()),
         ("PORT", port.to_owned()),
+        ("SHUTDOWN_GRACE", "12s".to_owned()), // stops at once: nobody waits for a demo to finish
         ("LOG_FORMAT", "json".to_owned()),
         ("WORK_DIR", directory.join("work").to_string_lossy().into_owned()),
     ];
