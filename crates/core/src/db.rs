@@ -150,7 +150,7 @@ pub async fn ping(pool: &PgPool) -> sqlx::Result<()> {
     sqlx::query("SELECT 1").execute(pool).await.map(drop)
 }
 
-/// Brings schema and queue up to date, under the migrator's lock; several processes may do so at once.
+/// Brings schema and queue up to date, one process after the other when several start at once.
 /// A schema newer than this program is left alone: migrations only expand while old programs run.
 pub async fn migrate(url: &str) -> Result<(), DbError> {
     migrate_at(&DatabaseUrl::parse(url)?).await
@@ -160,10 +160,14 @@ async fn migrate_at(url: &DatabaseUrl) -> Result<(), DbError> {
     let mut connection = PgConnection::connect_with(&url.0).await.map_err(DbError::Connect)?;
     // Somebody else's migration may hold the lock for long; a login's statement limit (Supabase: 2 min) may be shorter.
     connection.execute("SET statement_timeout = 0").await.map_err(DbError::Connect)?;
+    // The migrator's own lock covers our migrations only, and extensions made by two sessions at once collide.
+    connection.execute("SELECT pg_advisory_lock(hashtext('dce.migrate'))").await.map_err(DbError::Connect)?;
     let mut migrations = sqlx::migrate!("../../migrations");
     migrations.set_ignore_missing(true);
     migrations.run_direct(None, &mut connection, false).await?;
     queue::set_up(&mut connection).await?;
+    // Closing would do, but a pooler may keep the session for somebody else.
+    connection.execute("SELECT pg_advisory_unlock(hashtext('dce.migrate'))").await.map_err(DbError::Connect)?;
     connection.close().await.map_err(DbError::Connect)
 }
 

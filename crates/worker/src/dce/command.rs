@@ -122,7 +122,7 @@ mod tests {
             filter: None,
             markdown: false,
             partition: 1000,
-            output: PathBuf::from("/work/7/part.json"),
+            output: PathBuf::from("/var/dce/7/part.json"),
         }
     }
 
@@ -135,7 +135,7 @@ mod tests {
     fn a_whole_channel() {
         assert_eq!(
             arguments(&command()).unwrap(),
-            "export -c 900000000000001001 -f Json --utc --markdown false -p 1000 -o /work/7/part.json"
+            "export -c 900000000000001001 -f Json --utc --markdown false -p 1000 -o /var/dce/7/part.json"
         );
     }
 
@@ -151,7 +151,7 @@ mod tests {
         assert_eq!(
             arguments(&command).unwrap(),
             "export -c 900000000000001001 -f Json --utc --markdown true --after 7 --before 9 \
-             --filter from:someone ~has:image -p 1000 -o /work/7/part.json"
+             --filter from:someone ~has:image -p 1000 -o /var/dce/7/part.json"
         );
         // Text with blanks stays one argument: no shell is in between.
         let args = command.arguments("v2.46.1".parse().unwrap()).unwrap();
@@ -189,9 +189,9 @@ mod tests {
         for (path, error) in [
             ("", CommandError::OutputNotAFile),
             ("part.json", CommandError::OutputNotAFile),
-            ("/work/7", CommandError::OutputNotAFile),
-            ("/work/7/part.html", CommandError::OutputNotAFile),
-            ("/work/100%/part.json", CommandError::OutputHasTemplate),
+            ("/var/dce/7", CommandError::OutputNotAFile),
+            ("/var/dce/7/part.html", CommandError::OutputNotAFile),
+            ("/var/dce/100%/part.json", CommandError::OutputHasTemplate),
         ] {
             let command = ExportCommand { output: path.into(), ..command() };
             assert_eq!(arguments(&command), Err(error), "{path:?}");
