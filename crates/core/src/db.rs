@@ -160,14 +160,10 @@ async fn migrate_at(url: &DatabaseUrl) -> Result<(), DbError> {
     let mut connection = PgConnection::connect_with(&url.0).await.map_err(DbError::Connect)?;
     // Somebody else's migration may hold the lock for long; a login's statement limit (Supabase: 2 min) may be shorter.
     connection.execute("SET statement_timeout = 0").await.map_err(DbError::Connect)?;
-    // The migrator's own lock covers our migrations only, and extensions made by two sessions at once collide.
-    connection.execute("SELECT pg_advisory_lock(hashtext('dce.migrate'))").await.map_err(DbError::Connect)?;
     let mut migrations = sqlx::migrate!("../../migrations");
     migrations.set_ignore_missing(true);
     migrations.run_direct(None, &mut connection, false).await?;
     queue::set_up(&mut connection).await?;
-    // Closing would do, but a pooler may keep the session for somebody else.
-    connection.execute("SELECT pg_advisory_unlock(hashtext('dce.migrate'))").await.map_err(DbError::Connect)?;
     connection.close().await.map_err(DbError::Connect)
 }
 

@@ -88,6 +88,7 @@ pub(crate) async fn set_up(connection: &mut PgConnection) -> Result<(), QueueErr
     // would put theirs into `public`, so they are made first.
     sqlx::raw_sql(
         "DO $$ BEGIN
+           PERFORM pg_advisory_xact_lock(hashtext('dce.extensions')); -- made by two sessions at once they collide
            IF EXISTS (SELECT FROM pg_namespace WHERE nspname = 'extensions') THEN
              CREATE EXTENSION IF NOT EXISTS hstore WITH SCHEMA extensions;
              CREATE EXTENSION IF NOT EXISTS pgcrypto WITH SCHEMA extensions;

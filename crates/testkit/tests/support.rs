@@ -76,6 +76,6 @@ async fn waiting_for_a_line_ends_with_the_process() {
 
 #[tokio::test]
 async fn programs_of_the_workspace_are_found() {
-    let mut standin = Running::start(&binary("dce-standin"), &["--version"], NO_VARIABLES);
-    assert!(standin.wait(BOUND).await.success());
+    let standin = Running::start(&binary("dce-standin"), &["--version"], NO_VARIABLES);
+    standin.line(BOUND, "scenario.json").await; // it says that none is beside it
 }

@@ -54,7 +54,10 @@ pub struct Lease<'a> {
 
 impl Default for Leases {
     fn default() -> Self {
-        Self { held: Mutex::default(), healthy: Mutex::new(Health { failed_at: None, draining: false, handing_back: false }) }
+        Self {
+            held: Mutex::default(),
+            healthy: Mutex::new(Health { failed_at: None, draining: false, handing_back: false }),
+        }
     }
 }
 

@@ -7,17 +7,16 @@ use std::time::{Duration, Instant};
 
 use dce_core::export::failure::{Failure, FailureKind};
 use dce_core::ids::Snowflake;
+use dce_core::store::StoreError;
 use dce_core::store::ends::{self, AttemptReport};
 use dce_core::store::runs::ClaimedRun;
-use dce_core::store::{StoreError, channels::Channel};
 use tokio::sync::mpsc;
 use tracing::Instrument;
 
 use crate::dce::{Exit, ExitFlag, ExportCommand, Follower, Launch, Parts, Running, environment};
-use crate::ingest::batch::Batch;
-use crate::ingest::header::Header;
-use crate::ingest::reader::{Delivery, ReadError, Reader};
-use crate::ingest::writer::{WriteError, Writer};
+use crate::ingest::lanes::write_all;
+use crate::ingest::reader::{ReadError, Reader};
+use crate::ingest::writer::Writer;
 use crate::lease::{Lease, Order};
 use crate::outcome::{Outcome, Stopped, is_through, judge};
 use crate::runtime::Shared;
@@ -26,7 +25,7 @@ use crate::watch::Watch;
 /// Messages in one of DCE's files; a file is deleted when its messages are committed, which bounds the disk.
 const MESSAGES_PER_PART: u32 = 5000;
 /// Batches on their way from the reader to the writer, besides the one being filled and the one being written.
-const BATCHES_WAITING: usize = 1;
+const BATCHES_WAITING: usize = 2;
 /// DCE closes its output within 0.2 s of SIGINT (DCE 2.47: facts); after this it is killed.
 const STOP_PATIENCE: Duration = Duration::from_secs(10);
 /// How much of DCE's stderr the history keeps.
@@ -103,7 +102,7 @@ async fn attempt(shared: &Shared, run: &ClaimedRun, lease: &mut Lease<'_>, direc
     };
     let reading = tokio::task::spawn_blocking(move || reader.read());
     let writer = Writer::new(&shared.sessions, run);
-    let mut writing = std::pin::pin!(write_all(writer, delivered, recycle, &parts));
+    let mut writing = std::pin::pin!(write_all(&writer, delivered, recycle, &parts));
     let mut watch = Watch::new(parts.clone(), shared.settings.stall_timeout, shared.settings.export_timeout);
 
     // Until DCE has ended, by itself or because somebody has a reason to stop it.
@@ -127,7 +126,7 @@ async fn attempt(shared: &Shared, run: &ClaimedRun, lease: &mut Lease<'_>, direc
     }
 
     // What DCE wrote before its end is kept in any case.
-    let (mut writer, mut written) = match written {
+    let mut written = match written {
         Some(written) => written,
         None => writing.await,
     };
@@ -138,7 +137,7 @@ async fn attempt(shared: &Shared, run: &ClaimedRun, lease: &mut Lease<'_>, direc
     Attempt {
         outcome: judge(stopped, &exit, &read, &written),
         report: report(shared, &exit),
-        messages: writer.progress().messages(),
+        messages: writer.messages().await,
     }
 }
 
@@ -171,48 +170,6 @@ fn export_command(run: &ClaimedRun, directory: &Path) -> ExportCommand {
         markdown: run.options.markdown,
         partition: MESSAGES_PER_PART,
         output: Parts::new(directory.to_owned()).path(1),
-    }
-}
-
-/// Writes what the reader delivers until it has nothing more, or a batch cannot be written.
-async fn write_all<'a>(
-    mut writer: Writer<'a>,
-    mut delivered: mpsc::Receiver<Delivery>,
-    recycle: mpsc::Sender<Batch>,
-    parts: &Parts,
-) -> (Writer<'a>, Result<(), WriteError>) {
-    while let Some(delivery) = delivered.recv().await {
-        match delivery {
-            Delivery::Channel(header) => writer.describe(describe(*header)),
-            Delivery::Rows { batch, in_order } => {
-                if let Err(error) = writer.write(&batch, in_order).await {
-                    return (writer, Err(error));
-                }
-                // Full or gone: then the buffer is freed.
-                let _ = recycle.try_send(batch.recycle());
-            }
-            Delivery::PartRead(part) => {
-                if let Err(error) = parts.delete(part) {
-                    tracing::warn!(part, error = %error, "part.not_deleted");
-                }
-            }
-        }
-    }
-    (writer, Ok(()))
-}
-
-fn describe(header: Header) -> Channel {
-    let (guild_id, guild_name) =
-        header.guild.map_or((None, None), |guild| (Some(guild.id.to_string()), guild.name));
-    Channel {
-        channel_id: header.channel.id,
-        guild_id,
-        guild_name,
-        name: header.channel.name,
-        kind: header.channel.kind,
-        topic: header.channel.topic,
-        category_id: header.channel.category_id.map(|id| id.to_string()),
-        category: header.channel.category,
     }
 }
 

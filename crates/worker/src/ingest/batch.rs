@@ -105,6 +105,8 @@ pub struct Batch {
     rows: BytesMut,
     capacity: usize,
     summary: Summary,
+    channel_id: Snowflake,
+    ids: Vec<Snowflake>,
     /// The fields before and after those of the message, encoded.
     head: Vec<u8>,
     tail: Vec<u8>,
@@ -114,8 +116,15 @@ impl Batch {
     /// An empty batch with room for `capacity` bytes of rows. It grows if a message needs it.
     pub fn new(origin: &Origin, capacity: usize) -> Self {
         let rows = BytesMut::with_capacity(capacity);
-        let mut batch =
-            Self { rows, capacity, summary: Summary::default(), head: Vec::new(), tail: Vec::new() };
+        let mut batch = Self {
+            rows,
+            capacity,
+            summary: Summary::default(),
+            channel_id: origin.channel_id,
+            ids: Vec::new(),
+            head: Vec::new(),
+            tail: Vec::new(),
+        };
         batch.set_origin(origin);
         batch.clear();
         batch
@@ -123,6 +132,7 @@ impl Batch {
 
     /// Where the rows pushed from now on come from: for the next part of an export, or the next export.
     pub fn set_origin(&mut self, origin: &Origin) {
+        self.channel_id = origin.channel_id;
         self.head.clear();
         self.head.put_i16(COLUMNS);
         put_field(&mut self.head, origin.channel_id.to_string().as_bytes());
@@ -157,6 +167,7 @@ impl Batch {
         put_jsonb(rows, Some(message.raw));
         rows.extend_from_slice(&self.tail);
 
+        self.ids.push(message.id);
         let summary = &mut self.summary;
         summary.rows += 1;
         summary.bytes_read += source_bytes;
@@ -190,6 +201,7 @@ impl Batch {
     /// Drops the rows and keeps the buffer, but not what a giant message added to it.
     pub fn clear(&mut self) {
         self.summary = Summary::default();
+        self.ids.clear();
         if self.rows.capacity() > self.capacity.saturating_mul(2) {
             self.rows = BytesMut::with_capacity(self.capacity);
         }
@@ -211,6 +223,16 @@ impl SealedBatch {
     /// What the batch holds.
     pub fn summary(&self) -> &Summary {
         &self.0.summary
+    }
+
+    /// The ids of its messages, in the document's order.
+    pub fn ids(&self) -> &[Snowflake] {
+        &self.0.ids
+    }
+
+    /// The channel that its rows are stored under.
+    pub fn channel_id(&self) -> Snowflake {
+        self.0.channel_id
     }
 
     /// An empty batch of the same origin in the same buffer.

@@ -45,6 +45,23 @@ pub struct Channel {
     pub topic: Option<String>,
 }
 
+impl From<Header> for dce_core::store::channels::Channel {
+    fn from(header: Header) -> Self {
+        let (guild_id, guild_name) =
+            header.guild.map_or((None, None), |guild| (Some(guild.id.to_string()), guild.name));
+        Self {
+            channel_id: header.channel.id,
+            guild_id,
+            guild_name,
+            name: header.channel.name,
+            kind: header.channel.kind,
+            topic: header.channel.topic,
+            category_id: header.channel.category_id.map(|id| id.to_string()),
+            category: header.channel.category,
+        }
+    }
+}
+
 impl Header {
     /// The header in a document's root object, `None` if it names no channel.
     pub(super) fn of(root: &Value) -> Option<Self> {

@@ -5,6 +5,8 @@ mod document;
 pub mod frame;
 mod grammar;
 pub mod header;
+pub mod lanes;
+pub mod ledger;
 pub mod message;
 pub mod reader;
 mod scan;

@@ -12,6 +12,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 pub struct Sessions {
     url: DatabaseUrl,
     worker: String,
+    limit: usize,
     permits: Semaphore,
     idle: Mutex<Idle>,
 }
@@ -36,7 +37,13 @@ pub struct Session<'a> {
 impl Sessions {
     /// For `limit` sessions of this worker.
     pub fn new(url: DatabaseUrl, worker: String, limit: u32) -> Self {
-        Self { url, worker, permits: Semaphore::new(limit as usize), idle: Mutex::default() }
+        let limit = limit as usize;
+        Self { url, worker, limit, permits: Semaphore::new(limit), idle: Mutex::default() }
+    }
+
+    /// How many there are at most.
+    pub const fn limit(&self) -> usize {
+        self.limit
     }
 
     /// Waits for a free session, opening one if none is idle.

@@ -4,10 +4,10 @@
 //! repeated through a staging table with `ON CONFLICT DO NOTHING`; so is one whose COMMIT had no answer.
 
 use std::collections::HashSet;
-use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use dce_core::ids::Snowflake;
 use dce_core::store::StoreError;
 use dce_core::store::channels::{self, Channel};
 use dce_core::store::runs::{Checkpoint, ClaimedRun, Fence, checkpoint, note_backend};
@@ -15,6 +15,7 @@ use sqlx::Connection;
 use sqlx::postgres::{PgConnection, PgTransaction};
 
 use super::batch::{COPY_COLUMNS, SealedBatch};
+use super::ledger::Ledger;
 use super::sessions::{Session, Sessions};
 
 /// COPY data goes out in pieces of this size: the client copies each piece once more.
@@ -49,78 +50,22 @@ pub enum WriteError {
     Refused(#[source] StoreError),
 }
 
-/// How far a run has come: what the next checkpoint says.
-#[derive(Debug, Clone)]
-pub struct Progress {
-    at: Checkpoint,
-    /// Committed, but not below the cursor because an id was out of order; counted when the document is through.
-    above: Above,
-}
-
-#[derive(Debug, Clone, Copy, Default)]
-struct Above {
-    messages: i64,
-    repaired: i64,
-    highest: Option<Snowflake>,
-}
-
-impl Progress {
-    /// Where an earlier attempt ended.
-    pub fn of(run: &ClaimedRun) -> Self {
-        let at = Checkpoint {
-            cursor: run.cursor,
-            last: run.cursor,
-            message_count: run.message_count,
-            repaired_count: run.repaired_count,
-            bytes_read: run.bytes_read,
-            ..Checkpoint::default()
-        };
-        Self { at, above: Above::default() }
-    }
-
-    /// Messages of the run that are stored, over all attempts.
-    pub const fn messages(&self) -> i64 {
-        self.at.message_count + self.above.messages
-    }
-
-    /// After this batch. DCE writes in the order of ids; if it ever does not, the cursor stands still until everything
-    /// is through, because a resume after it would skip what comes late.
-    fn with(&self, batch: &SealedBatch, in_order: bool) -> Self {
-        let summary = batch.summary();
-        let mut next = self.clone();
-        next.at.inserted = 0;
-        next.at.bytes_read += i64::try_from(summary.bytes_read).unwrap_or(i64::MAX);
-        next.above.messages += i64::try_from(summary.rows).unwrap_or(i64::MAX);
-        next.above.repaired += i64::try_from(summary.repaired_messages).unwrap_or(i64::MAX);
-        let Some(span) = summary.span else { return next };
-        next.at.newest_at = next.at.newest_at.max(Some(span.newest_at));
-        next.at.first = Some(next.at.first.map_or(span.lowest_id, |first| first.min(span.lowest_id)));
-        next.above.highest = next.above.highest.max(Some(span.highest_id));
-        if in_order {
-            next.settle();
-        }
-        next
-    }
-
-    /// Everything is through: what was out of order counts now.
-    fn settle(&mut self) {
-        let above = std::mem::take(&mut self.above);
-        self.at.cursor = self.at.cursor.max(above.highest);
-        self.at.last = self.at.cursor;
-        self.at.message_count += above.messages;
-        self.at.repaired_count += above.repaired;
-    }
-}
-
-/// Writes the batches of one attempt.
+/// Writes the batches of one attempt, several at once if there are sessions for it.
 #[derive(Debug)]
 pub struct Writer<'a> {
     sessions: &'a Sessions,
     fence: Fence,
-    progress: Progress,
-    channel: Option<Channel>,
-    channel_written: bool,
-    noted: HashSet<u64>,
+    /// Held from a checkpoint to the answer to its COMMIT, so that each says what all before it have committed.
+    ledger: tokio::sync::Mutex<Ledger>,
+    low_water: AtomicU64,
+    channel: Mutex<Described>,
+    noted: Mutex<HashSet<u64>>,
+}
+
+#[derive(Debug, Default)]
+struct Described {
+    channel: Option<Arc<Channel>>,
+    written: bool,
 }
 
 impl<'a> Writer<'a> {
@@ -129,55 +74,64 @@ impl<'a> Writer<'a> {
         Self {
             sessions,
             fence: run.fence.clone(),
-            progress: Progress::of(run),
-            channel: None,
-            channel_written: false,
-            noted: HashSet::new(),
+            ledger: tokio::sync::Mutex::new(Ledger::of(run)),
+            low_water: AtomicU64::new(0),
+            channel: Mutex::default(),
+            noted: Mutex::default(),
         }
     }
 
-    /// How far the run has come.
-    pub const fn progress(&self) -> &Progress {
-        &self.progress
+    /// How many batches may be written at once.
+    pub const fn lanes(&self) -> usize {
+        self.sessions.limit()
     }
 
     /// What DCE says of the channel; written with the next batch.
-    pub fn describe(&mut self, channel: Channel) {
-        self.channel = Some(channel);
+    pub fn describe(&self, channel: Channel) {
+        lock(&self.channel).channel = Some(Arc::new(channel));
     }
 
-    /// Writes a batch and moves the cursor, or neither.
+    /// Batches with a lower number are committed. Without the ledger's lock: a lane of the same task may hold it.
+    pub fn low_water(&self) -> u64 {
+        self.low_water.load(Ordering::Relaxed)
+    }
+
+    /// Messages of the run below its cursor, over all attempts.
+    pub async fn messages(&self) -> i64 {
+        self.ledger.lock().await.checkpoint().message_count
+    }
+
+    /// Writes a batch and what it means for the cursor, or neither. Batches are numbered from 0 in the document's order.
     /// `in_order`: no id of the attempt so far was lower than one before it.
-    pub async fn write(&mut self, batch: &SealedBatch, in_order: bool) -> Result<(), WriteError> {
-        let next = self.progress.with(batch, in_order);
-        self.commit(Some(batch), next).await
+    pub async fn write(&self, number: u64, batch: &SealedBatch, in_order: bool) -> Result<(), WriteError> {
+        self.commit(Some(batch), |ledger| ledger.with(number, *batch.summary(), in_order)).await
     }
 
     /// After the last batch: writes what is still to be told, if anything is.
     /// `complete`: nothing will come below what was read.
-    pub async fn finish(&mut self, complete: bool) -> Result<(), WriteError> {
-        let mut next = self.progress.clone();
-        next.at.inserted = 0;
-        if complete {
-            next.settle();
+    pub async fn finish(&self, complete: bool) -> Result<(), WriteError> {
+        let untold = {
+            let ledger = self.ledger.lock().await;
+            let described = lock(&self.channel);
+            (complete && ledger.completed().low_water() != ledger.low_water())
+                || (described.channel.is_some() && !described.written)
+        };
+        if !untold {
+            return Ok(());
         }
-        let untold = next.at.message_count != self.progress.at.message_count;
-        if untold || (self.channel.is_some() && !self.channel_written) {
-            self.commit(None, next).await?;
-        }
-        Ok(())
+        self.commit(None, |ledger| if complete { ledger.completed() } else { ledger.clone() }).await
     }
 
-    async fn commit(&mut self, batch: Option<&SealedBatch>, next: Progress) -> Result<(), WriteError> {
+    async fn commit(
+        &self,
+        batch: Option<&SealedBatch>,
+        after: impl Fn(&Ledger) -> Ledger,
+    ) -> Result<(), WriteError> {
         let started = Instant::now();
         let mut way = Way::Direct;
         loop {
-            let error = match self.try_commit(batch, &next, way).await {
-                Ok(()) => {
-                    self.progress = next;
-                    self.channel_written |= self.channel.is_some();
-                    return Ok(());
-                }
+            let error = match self.try_commit(batch, &after, way).await {
+                Ok(()) => return Ok(()),
                 Err(StoreError::Lost) => return Err(WriteError::Lost),
                 Err(error) => error,
             };
@@ -198,17 +152,17 @@ impl<'a> Writer<'a> {
     }
 
     async fn try_commit(
-        &mut self,
+        &self,
         batch: Option<&SealedBatch>,
-        next: &Progress,
+        after: &impl Fn(&Ledger) -> Ledger,
         way: Way,
     ) -> Result<(), StoreError> {
         let mut session = self.sessions.acquire().await?;
-        if !self.noted.contains(&session.serial) {
+        if !lock(&self.noted).contains(&session.serial) {
             note_backend(&mut session.connection, &self.fence).await?;
-            self.noted.insert(session.serial);
+            lock(&self.noted).insert(session.serial);
         }
-        let written = self.transaction(&mut session, batch, next, way).await;
+        let written = self.transaction(&mut session, batch, after, way).await;
         // Rolled back, the session is fit again, unless it is the session itself that was lost.
         if !written.as_ref().is_err_and(StoreError::is_unavailable) {
             session.give_back();
@@ -220,13 +174,12 @@ impl<'a> Writer<'a> {
         &self,
         session: &mut Session<'_>,
         batch: Option<&SealedBatch>,
-        next: &Progress,
+        after: &impl Fn(&Ledger) -> Ledger,
         way: Way,
     ) -> Result<(), StoreError> {
         let mut tx = session.connection.begin().await?;
-        let done = self.statements(&mut tx, batch, next, way).await;
-        match done {
-            Ok(()) => Ok(tx.commit().await?),
+        match self.rows(&mut tx, batch, way).await {
+            Ok(inserted) => self.settle(tx, inserted, after).await,
             Err(error) => {
                 tx.rollback().await?;
                 Err(error)
@@ -234,30 +187,105 @@ impl<'a> Writer<'a> {
         }
     }
 
-    async fn statements(
+    /// The part that lanes do at the same time. Returns how many rows are new.
+    async fn rows(
         &self,
-        tx: &mut PgTransaction<'_>,
+        tx: &mut PgConnection,
         batch: Option<&SealedBatch>,
-        next: &Progress,
         way: Way,
-    ) -> Result<(), StoreError> {
-        let inserted = match (batch, way) {
-            (None, _) => 0,
-            (Some(batch), Way::Direct) => copy(tx, &COPY, batch).await?,
-            (Some(batch), Way::Staged) => copy_through_staging(tx, batch).await?,
+    ) -> Result<i64, StoreError> {
+        let Some(batch) = batch else { return Ok(0) };
+        let inserted = match way {
+            Way::Staged => copy_through_staging(tx, batch).await?,
+            Way::Direct => match probe(tx, batch).await? {
+                Archived::Nothing => copy(tx, &COPY, batch).await?,
+                Archived::Some => copy_through_staging(tx, batch).await?,
+                Archived::Everything => 0,
+            },
         };
-        let inserted = i64::try_from(inserted).unwrap_or(i64::MAX);
-        if let Some(channel) = self.channel.as_ref().filter(|_| inserted > 0 || !self.channel_written) {
-            channels::upsert(tx, channel, inserted).await?;
-        }
-        checkpoint(tx, &self.fence, &Checkpoint { inserted, ..next.at.clone() }).await
+        Ok(i64::try_from(inserted).unwrap_or(i64::MAX))
     }
+
+    /// The part that lanes do one after the other: channel, checkpoint, COMMIT.
+    async fn settle(
+        &self,
+        mut tx: PgTransaction<'_>,
+        inserted: i64,
+        after: &impl Fn(&Ledger) -> Ledger,
+    ) -> Result<(), StoreError> {
+        let mut ledger = self.ledger.lock().await;
+        let next = after(&ledger);
+        let told = {
+            let described = lock(&self.channel);
+            described.channel.clone().filter(|_| inserted > 0 || !described.written)
+        };
+        let written = async {
+            if let Some(channel) = &told {
+                channels::upsert(&mut tx, channel, inserted).await?;
+            }
+            checkpoint(&mut tx, &self.fence, &Checkpoint { inserted, ..next.checkpoint().clone() }).await
+        };
+        if let Err(error) = written.await {
+            tx.rollback().await?;
+            return Err(error);
+        }
+        tx.commit().await?;
+        *ledger = next;
+        self.low_water.store(ledger.low_water(), Ordering::Relaxed);
+        if told.is_some() {
+            lock(&self.channel).written = true;
+        }
+        Ok(())
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[derive(Debug, Clone, Copy)]
 enum Way {
     Direct,
     Staged,
+}
+
+/// How much of a batch is archived already. A hint that saves work, not the guarantee: that is the key.
+#[derive(Debug, Clone, Copy)]
+enum Archived {
+    Nothing,
+    Some,
+    Everything,
+}
+
+/// A look at the batch's window first: on a new channel it finds nothing there and costs one round trip.
+async fn probe(connection: &mut PgConnection, batch: &SealedBatch) -> Result<Archived, StoreError> {
+    let Some(span) = batch.summary().span else { return Ok(Archived::Nothing) };
+    let channel = batch.channel_id().to_string();
+    let any: bool = sqlx::query_scalar(
+        r#"SELECT EXISTS (SELECT FROM messages WHERE channel_id = $1 AND "timestamp" BETWEEN $2 AND $3)"#,
+    )
+    .bind(&channel)
+    .bind(span.oldest_at)
+    .bind(span.newest_at)
+    .fetch_one(&mut *connection)
+    .await?;
+    if !any {
+        return Ok(Archived::Nothing);
+    }
+    let ids: Vec<String> = batch.ids().iter().map(ToString::to_string).collect();
+    let unknown: i64 = sqlx::query_scalar(
+        "SELECT count(*) FROM unnest($2::text[]) AS b (id)
+          WHERE NOT EXISTS (SELECT FROM messages m WHERE m.channel_id = $1 AND m.message_id = b.id)",
+    )
+    .bind(&channel)
+    .bind(&ids)
+    .fetch_one(connection)
+    .await?;
+    Ok(match unknown {
+        0 => Archived::Everything,
+        unknown if unknown.unsigned_abs() == batch.summary().rows => Archived::Nothing,
+        _ => Archived::Some,
+    })
 }
 
 async fn copy(
