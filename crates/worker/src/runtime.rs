@@ -65,7 +65,10 @@ pub async fn work(
     jitter: fn() -> f64,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
-    db::prepare(&settings.database, settings.migrate).await?;
+    tokio::select! {
+        prepared = db::prepare(&settings.database, settings.migrate) => prepared?,
+        () = shutdown.cancelled() => return Ok(()),
+    }
     let worker = announce(&settings, dce_version);
     let shared = Arc::new(Shared {
         control: db::connect_control(&settings.database, &worker.id, 1),
@@ -198,7 +201,7 @@ async fn drain(shared: &Shared, runs: &TaskTracker) {
     shared.leases.drain();
     tracing::info!(runs = runs.len(), "worker.draining");
     let reserved = RESERVED.min(shared.settings.shutdown_grace);
-    let patience = shared.settings.shutdown_grace - reserved;
+    let patience = shared.settings.shutdown_grace.saturating_sub(reserved);
     if tokio::time::timeout(patience, runs.wait()).await.is_err() {
         shared.leases.hand_back_all();
         if tokio::time::timeout(reserved, runs.wait()).await.is_err() {

@@ -237,9 +237,9 @@ mod tests {
 
     #[test]
     fn the_export_is_derived_from_its_runs() {
+        use RunStatus::{Cancelled, Completed, Failed, Pending, Running};
         let run = |status, attempt| Run { status, attempt, ..RUNNING };
         let status = |runs: &[Run]| Tally::of(runs.iter().copied()).status();
-        use RunStatus::{Cancelled, Completed, Failed, Pending, Running};
         assert_eq!(status(&[run(Pending, 0), run(Cancelled, 0)]), Pending);
         assert_eq!(status(&[run(Pending, 0), run(Completed, 1)]), Running);
         assert_eq!(status(&[run(Pending, 1)]), Running);

@@ -27,7 +27,7 @@ pub async fn write_all(
             delivery = delivered.recv(), if open && under_way.len() < writer.lanes() => match delivery {
                 Some(Delivery::Channel(header)) => writer.describe((*header).into()),
                 Some(Delivery::Rows { batch, in_order }) => {
-                    under_way.push(write(writer, number, batch, in_order));
+                    under_way.push(write(writer, number, *batch, in_order));
                     number += 1;
                 }
                 Some(Delivery::PartRead(part)) => read.push((number, part)),

@@ -31,7 +31,7 @@ pub enum Delivery {
     /// Messages.
     Rows {
         /// The batch.
-        batch: SealedBatch,
+        batch: Box<SealedBatch>,
         /// Whether no id so far was lower than one before it.
         in_order: bool,
     },
@@ -173,7 +173,7 @@ impl Reader {
                 .unwrap_or_else(|_| Batch::new(&gathering.origin, BATCH_BYTES + READ_BYTES));
             empty.set_origin(&gathering.origin);
             let full = std::mem::replace(&mut gathering.batch, empty);
-            self.deliver(Delivery::Rows { batch: full.seal(), in_order: gathering.in_order })?;
+            self.deliver(Delivery::Rows { batch: Box::new(full.seal()), in_order: gathering.in_order })?;
         }
         for part in gathering.parts.drain(..) {
             self.deliver(Delivery::PartRead(part))?;
