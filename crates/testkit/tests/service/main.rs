@@ -5,8 +5,10 @@
 mod archive;
 mod documents;
 mod failures;
+mod fenced;
 mod memory;
 mod parallel;
 mod resume;
 mod secrets;
 mod takeover;
+mod warnings;

@@ -10,19 +10,26 @@ use tempfile::TempDir;
 
 use crate::archive::{expected, stored};
 
-const DIES: &str = "900000000000001008";
+pub(crate) const DIES: &str = "900000000000001008";
+
+/// The last message of the recording.
+const LAST_OF_DIES: u64 = 1_258_071_166_812_160_299;
+
+/// The id of a message that follows them, counted from 1.
+pub(crate) fn made_for_the_test(number: u64) -> u64 {
+    LAST_OF_DIES + (number << 30)
+}
 
 /// The recording's 300 messages, and as many made for the test after them, as one DCE document.
-fn dies_continued() -> (TempDir, PathBuf) {
+pub(crate) fn dies_continued() -> (TempDir, PathBuf) {
     let recorded = fs::read_to_string(recording("dies").join("out/part.json")).unwrap();
     let end = recorded.rfind("\n  ],\n  \"messageCount\": 300").unwrap();
     let last = &recorded[recorded[..end].rfind("\n    {").unwrap()..end];
-    let id = "1258071166812160299";
+    let id = LAST_OF_DIES.to_string();
     let mut document = recorded[..end].to_owned();
     for number in 1..=300_u64 {
-        let next = (id.parse::<u64>().unwrap() + (number << 30)).to_string();
         document.push(',');
-        document.push_str(&last.replace(id, &next));
+        document.push_str(&last.replace(&id, &made_for_the_test(number).to_string()));
     }
     document.push_str("\n  ],\n  \"messageCount\": 600\n}");
     let folder = TempDir::new().unwrap();
@@ -134,4 +141,39 @@ async fn a_channel_that_does_not_advance_is_given_up_with_its_history() {
         (&"failed".into(), &"discord_unavailable".into())
     );
     assert_eq!((&export["runs"][0]["attempt"], &export["runs"][0]["failures"]), (&3.into(), &3.into()));
+}
+
+#[tokio::test]
+async fn ids_of_18_and_19_digits_in_one_channel_are_resumed_as_numbers() {
+    // The recording's twelve messages, renumbered so that half of them have a digit less.
+    let recorded = fs::read_to_string(recording("small").join("out/part.json")).unwrap();
+    let (channel, before) = expected(&recording("small").join("out"));
+    let mut ids: Vec<&String> = before.keys().collect();
+    ids.sort_by_key(|id| id.parse::<u64>().unwrap());
+    let new = |at: usize| (999_999_999_999_999_994 + u64::try_from(at).unwrap()).to_string();
+    let text = ids.iter().enumerate().fold(recorded, |text, (at, old)| text.replace(*old, &new(at)));
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("part.json");
+    fs::write(&file, text).unwrap();
+    let (_, messages) = expected(folder.path());
+    assert_eq!(messages.keys().filter(|id| id.len() == 18).count(), 6);
+
+    let source = Channel::file(&file)
+        .attempt(Attempt::ends_after(5, Ending::Dropped))
+        .attempt(Attempt::ends_after(3, Ending::Dropped));
+    let service = Service::start(&Scenario::new().channel(&channel, source)).await;
+    let export = service.export_channel(&channel).await;
+    assert_eq!((&export["status"], &export["message_count"]), (&"completed".into(), &12.into()), "{export}");
+    assert_eq!(
+        (&export["runs"][0]["first_message_id"], &export["runs"][0]["last_message_id"]),
+        (&new(0).into(), &new(11).into())
+    );
+    assert_eq!(stored(&service.pool(), &channel).await, messages);
+    let attempts = service.scenario.attempts_at(&channel);
+    let resumed: Vec<_> =
+        attempts.iter().map(|attempt| attempt.option("--after").map(str::to_owned)).collect();
+    assert_eq!(resumed, [None, Some(new(4)), Some(new(7))]);
+    let covered: String =
+        sqlx::query_scalar("SELECT covered_to_id FROM channels").fetch_one(&service.pool()).await.unwrap();
+    assert_eq!(covered, new(11));
 }

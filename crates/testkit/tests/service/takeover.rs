@@ -1,10 +1,11 @@
 //! Workers that go, in order or not: another goes on where the first one was.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use dce_testkit::process::eventually;
 use dce_testkit::scenario::{Channel, Scenario};
 use dce_testkit::service::Service;
+use futures_util::future::join_all;
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
@@ -63,4 +64,56 @@ async fn a_worker_that_is_killed_loses_nothing() {
     service.workers[0].wait(Duration::from_secs(10)).await;
     eventually(Duration::from_secs(5), "DCE dies with its worker", async || dce_is_gone(&service)).await;
     completes_with_everything_once(&service, &job_id).await;
+}
+
+/// How many random kills; more with `DCE_KILL_SEEDS`.
+const KILLS: u64 = 3;
+/// So many at once: a kill costs a lease of waiting, but little work.
+const AT_ONCE: u64 = 3;
+/// Messages of a channel that is written faster than they can be ingested, so that all lanes are busy.
+const MANY: u64 = 40_000;
+
+#[tokio::test]
+async fn killed_at_any_moment_while_all_lanes_write() {
+    let seeds = std::env::var("DCE_KILL_SEEDS").map_or(KILLS, |seeds| seeds.parse().unwrap());
+    for first in (1..=seeds).step_by(usize::try_from(AT_ONCE).unwrap()) {
+        join_all((first..seeds.min(first + AT_ONCE - 1) + 1).map(kill_with_seed)).await;
+    }
+}
+
+async fn kill_with_seed(seed: u64) {
+    let mut service = Service::start(&Scenario::new().channel("42", Channel::generated(MANY, seed))).await;
+    let job_id = service.export(&json!({ "channel_id": "42" })).await;
+    // Anywhere between the first message and nearly the last.
+    let moment = i64::try_from(seed * 7919 % (MANY - 4000)).unwrap();
+    service
+        .when(&job_id, "the moment of the kill", |export| export["message_count"].as_i64() > Some(moment))
+        .await;
+    service.workers[0].signal(Signal::SIGKILL);
+    service.workers[0].wait(Duration::from_secs(10)).await;
+    let killed = Instant::now();
+    eventually(Duration::from_secs(5), "DCE dies with its worker", async || dce_is_gone(&service)).await;
+    service.add_worker(&[]).await;
+    let resumed = async || (service.scenario.attempts_at("42").len() == 2).then_some(());
+    eventually(Duration::from_secs(60), "the second attempt", resumed).await;
+    println!(
+        "seed {seed}: killed after {moment} messages, resumed {:.1} s later",
+        killed.elapsed().as_secs_f64()
+    );
+
+    let export = service.ended(&job_id).await;
+    assert_eq!(
+        (&export["status"], &export["message_count"]),
+        (&"completed".into(), &MANY.into()),
+        "{seed}: {export}"
+    );
+    // A batch above the cursor was committed by the first worker and is no news to the second.
+    assert_eq!(export["inserted_count"], MANY, "{seed}: counted where they were written, once: {export}");
+    let (rows, archived): (i64, i64) = sqlx::query_as(
+        "SELECT (SELECT count(*) FROM messages WHERE channel_id = '42'), archived_count FROM channels WHERE channel_id = '42'",
+    )
+    .fetch_one(&service.pool())
+    .await
+    .unwrap();
+    assert_eq!((rows, archived), (i64::try_from(MANY).unwrap(), rows), "{seed}");
 }
