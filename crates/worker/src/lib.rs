@@ -8,4 +8,5 @@ pub mod maintain;
 pub mod outcome;
 pub mod run;
 pub mod runtime;
+pub mod shared;
 pub mod watch;

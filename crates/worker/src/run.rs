@@ -13,13 +13,15 @@ use dce_core::store::runs::ClaimedRun;
 use tokio::sync::mpsc;
 use tracing::Instrument;
 
-use crate::dce::{Exit, ExitFlag, ExportCommand, Follower, Launch, Parts, Running, environment};
+use crate::dce::{
+    Exit, ExitFlag, ExportCommand, Follower, Launch, Parts, Running, environment, reported_empty,
+};
 use crate::ingest::lanes::write_all;
 use crate::ingest::reader::{ReadError, Reader};
 use crate::ingest::writer::Writer;
 use crate::lease::{Lease, Order};
 use crate::outcome::{Outcome, Stopped, is_through, judge};
-use crate::runtime::Shared;
+use crate::shared::Shared;
 use crate::watch::Watch;
 
 /// Messages in one of DCE's files; a file is deleted when its messages are committed, which bounds the disk.
@@ -179,6 +181,7 @@ fn report(shared: &Shared, exit: &Exit) -> AttemptReport {
         dce_version: Some(shared.dce_version.to_string()),
         exit_code: exit.code,
         stderr_tail: Some(stderr).filter(|text| !text.is_empty()),
+        reported_empty: reported_empty(&exit.stderr),
     }
 }
 

@@ -1,6 +1,5 @@
 //! The worker's life: announce, claim into free slots, beat, and on a signal hand over what is not finished.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,6 +22,7 @@ use crate::ingest::sessions::Sessions;
 use crate::lease::Leases;
 use crate::maintain::maintain;
 use crate::run::run;
+use crate::shared::Shared;
 
 /// New tasks are looked for at least so often; notifications are what wakes a worker.
 const POLL: Duration = Duration::from_secs(1);
@@ -30,32 +30,6 @@ const POLL: Duration = Duration::from_secs(1);
 const PAUSE: Duration = Duration::from_millis(500);
 /// The end of the shutdown grace that is kept for stopping DCE (10 s) and handing back.
 const RESERVED: Duration = Duration::from_secs(12);
-
-/// What all runs of a worker share.
-pub struct Shared {
-    /// Checked settings.
-    pub settings: Settings,
-    /// As announced in the tables.
-    pub worker: Worker,
-    /// Session for transitions.
-    pub control: PgPool,
-    /// Sessions that write messages.
-    pub sessions: Sessions,
-    /// The runs that are owned.
-    pub leases: Leases,
-    /// Starts DCE.
-    pub spawner: Spawner,
-    /// Which DCE that is.
-    pub dce_version: DceVersion,
-    /// Draws 0 to 1, to spread retries.
-    pub jitter: fn() -> f64,
-}
-
-impl fmt::Debug for Shared {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Shared").field("worker", &self.worker).finish_non_exhaustive()
-    }
-}
 
 /// Works until `shutdown`; then drains within the grace. Errors only before the first claim.
 pub async fn work(

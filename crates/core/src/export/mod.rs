@@ -4,3 +4,4 @@ pub mod admission;
 pub mod failure;
 pub mod request;
 pub mod state;
+pub mod warnings;

@@ -12,6 +12,7 @@ use super::{StoreError, admission, channels, exactly_one, repeated};
 use crate::export::admission::AdmissionLimit;
 use crate::export::failure::{Failure, retry_delay};
 use crate::export::state::{End, Event, Run, RunStatus};
+use crate::export::warnings::WarningKind;
 
 /// What the history keeps of an attempt besides its outcome.
 #[derive(Debug, Clone, Default)]
@@ -22,6 +23,8 @@ pub struct AttemptReport {
     pub exit_code: Option<i32>,
     /// The end of what it said on stderr.
     pub stderr_tail: Option<String>,
+    /// Whether DCE said that the channel or the range is empty.
+    pub reported_empty: bool,
 }
 
 /// Everything DCE wrote is committed and DCE ended in order. Beats a cancel.
@@ -83,6 +86,9 @@ async fn end_attempt(
         let status = leave_running(&mut tx, fence.run_id, &held, export, ending).await?;
         if status == RunStatus::Completed {
             channels::cover(&mut tx, fence.run_id).await?;
+            if !ending.report.reported_empty {
+                warn_if_empty(&mut tx, fence.run_id).await?;
+            }
         }
         settle(&mut tx, export.job_id).await?;
         admission::admit(&mut tx, limit).await?;
@@ -90,6 +96,21 @@ async fn end_attempt(
         Ok(status)
     })
     .await
+}
+
+/// A channel that gave no message, over all attempts, although nothing was filtered. DCE and Discord see nothing wrong in
+/// that: a bot without Read Message History is answered with an empty list.
+async fn warn_if_empty(connection: &mut PgConnection, run_id: Uuid) -> Result<(), StoreError> {
+    sqlx::query!(
+        "UPDATE export_channels r SET warnings = r.warnings || $2::jsonb FROM exports e
+          WHERE r.id = $1 AND r.kind = 'channel' AND r.message_count = 0
+            AND e.job_id = r.job_id AND e.options ->> 'filter' IS NULL",
+        run_id,
+        WarningKind::EmptyWithoutReason.to_json(),
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
 }
 
 /// A run that this transaction has locked, with what the decision needs.

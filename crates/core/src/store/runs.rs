@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use super::{StoreError, exactly_one, exports, repeated};
 use crate::export::admission::LEASE;
+use crate::export::warnings::Counters;
 use crate::ids::{DISCORD_EPOCH_MS, Snowflake};
 use crate::queue;
 
@@ -44,6 +45,8 @@ pub struct ClaimedRun {
     pub message_count: i64,
     /// Repaired messages below the cursor.
     pub repaired_count: i64,
+    /// What was noticed about messages below the cursor.
+    pub counters: Counters,
     /// Bytes of DCE's output that were read by earlier attempts.
     pub bytes_read: i64,
     /// `options` of the export.
@@ -121,7 +124,7 @@ async fn claim_locked(
              FROM exports e
             WHERE x.id = $1 AND x.task_id = $2 AND x.status = 'pending' AND e.job_id = x.job_id
            RETURNING x.attempt, x.channel_id AS "channel_id!", x.upper_message_id AS "upper!", x.cursor_message_id,
-                     x.message_count, x.repaired_count, x.bytes_read, e.start_at, e.options, e.request_id"#,
+                     x.message_count, x.repaired_count, x.warnings, x.bytes_read, e.start_at, e.options, e.request_id"#,
         run_id,
         task_id,
         worker,
@@ -151,6 +154,7 @@ async fn claim_locked(
         cursor: row.cursor_message_id.as_deref().map(stored_id).transpose()?,
         message_count: row.message_count,
         repaired_count: row.repaired_count,
+        counters: Counters::of(&row.warnings),
         bytes_read: row.bytes_read,
         options: serde_json::from_value(row.options).map_err(|error| sqlx::Error::Decode(error.into()))?,
         request_id: row.request_id,
@@ -250,6 +254,8 @@ pub struct Checkpoint {
     pub message_count: i64,
     /// Repaired ones among them: set.
     pub repaired_count: i64,
+    /// What was noticed about them: set.
+    pub counters: Counters,
     /// Bytes read over all attempts: set.
     pub bytes_read: i64,
     /// Rows that this transaction inserted: added.
@@ -267,7 +273,7 @@ pub async fn checkpoint(ingest: &mut PgConnection, fence: &Fence, at: &Checkpoin
                 last_message_id = coalesce($6, last_message_id),
                 newest_at = greatest(newest_at, $7),
                 message_count = $8, repaired_count = $9, bytes_read = $10, inserted_count = inserted_count + $11,
-                lease_expires_at = clock_timestamp() + make_interval(secs => $12)
+                warnings = $12, lease_expires_at = clock_timestamp() + make_interval(secs => $13)
           WHERE id = $1 AND attempt = $2 AND lease_owner = $3 AND status = 'running'",
         fence.run_id,
         fence.attempt,
@@ -280,6 +286,7 @@ pub async fn checkpoint(ingest: &mut PgConnection, fence: &Fence, at: &Checkpoin
         at.repaired_count,
         at.bytes_read,
         at.inserted,
+        at.counters.warnings(at.repaired_count.unsigned_abs()),
         LEASE.as_secs_f64(),
     )
     .execute(ingest)

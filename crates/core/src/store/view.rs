@@ -1,4 +1,4 @@
-//! Exports as clients see them. Counts of an export that is going on are summed over its runs at read.
+//! Exports as clients see them. Counts and warnings of an export that is going on are gathered from its runs at read.
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -40,7 +40,7 @@ pub struct ExportView {
     pub duration_ms: Option<i64>,
     /// Of the first failed run: `code`, `message`, `action`, `channel_id`.
     pub error: Option<serde_json::Value>,
-    /// What is complete but deserves a look.
+    /// Those of its runs, each with its `channel_id`.
     pub warnings: serde_json::Value,
     /// The request that created it.
     pub request_id: Option<String>,
@@ -107,13 +107,26 @@ pub struct RunView {
     pub finished_at: Option<DateTime<Utc>>,
 }
 
+impl RunView {
+    /// Its warnings with the channel, as the export shows them.
+    fn named_warnings(&self) -> impl Iterator<Item = serde_json::Value> {
+        self.warnings.as_array().into_iter().flatten().map(|warning| {
+            let mut warning = warning.clone();
+            if let Some(fields) = warning.as_object_mut() {
+                fields.insert("channel_id".to_owned(), self.channel_id.as_deref().into());
+            }
+            warning
+        })
+    }
+}
+
 /// One export with its runs, in one snapshot.
 pub async fn find(pool: &PgPool, job_id: Uuid) -> Result<Option<ExportView>, StoreError> {
     let mut tx = pool.begin().await?;
     // Export and runs are two statements: without one snapshot a run could end between them.
     sqlx::query!("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY").execute(&mut *tx).await?;
     let Some(export) = sqlx::query!(
-        "SELECT job_id, status, channel_id, start_at, end_at, format, media, options, duration_ms, error, warnings,
+        "SELECT job_id, status, channel_id, start_at, end_at, format, media, options, duration_ms, error,
                 request_id, requested_by, version, cancel_requested_at, created_at, started_at, finished_at
            FROM exports WHERE job_id = $1",
         job_id
@@ -152,7 +165,7 @@ pub async fn find(pool: &PgPool, job_id: Uuid) -> Result<Option<ExportView>, Sto
         bytes_read: sum(|run| run.bytes_read),
         duration_ms: export.duration_ms,
         error: export.error,
-        warnings: export.warnings,
+        warnings: runs.iter().flat_map(RunView::named_warnings).collect(),
         request_id: export.request_id,
         requested_by: export.requested_by,
         version: export.version,

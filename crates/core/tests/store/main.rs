@@ -10,4 +10,5 @@ mod rescue;
 mod schema;
 mod states;
 mod support;
+mod warnings;
 mod windows;

@@ -23,7 +23,7 @@ pub(crate) const BY_SLOTS: AdmissionLimit = AdmissionLimit { max_parallel_runs: 
 
 /// Nothing to say of an attempt.
 pub(crate) const REPORT: AttemptReport =
-    AttemptReport { dce_version: None, exit_code: None, stderr_tail: None };
+    AttemptReport { dce_version: None, exit_code: None, stderr_tail: None, reported_empty: false };
 
 /// A database of its own, with sessions set up like those of API and workers.
 pub(crate) struct Store {

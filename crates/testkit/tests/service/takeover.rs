@@ -77,7 +77,7 @@ const MANY: u64 = 40_000;
 async fn killed_at_any_moment_while_all_lanes_write() {
     let seeds = std::env::var("DCE_KILL_SEEDS").map_or(KILLS, |seeds| seeds.parse().unwrap());
     for first in (1..=seeds).step_by(usize::try_from(AT_ONCE).unwrap()) {
-        join_all((first..seeds.min(first + AT_ONCE - 1) + 1).map(kill_with_seed)).await;
+        join_all((first..=seeds.min(first + AT_ONCE - 1)).map(kill_with_seed)).await;
     }
 }
 

@@ -4,6 +4,7 @@
 
 use bytes::{BufMut, BytesMut};
 use chrono::{DateTime, Utc};
+use dce_core::export::warnings::Counters;
 use dce_core::ids::Snowflake;
 use serde_json::value::RawValue;
 use uuid::Uuid;
@@ -59,6 +60,8 @@ pub struct Summary {
     pub repaired_messages: u64,
     /// Characters that were replaced.
     pub repairs: u64,
+    /// What was noticed about messages.
+    pub counters: Counters,
     /// Ids and times; `None` while there are no rows.
     pub span: Option<Span>,
 }
@@ -175,6 +178,11 @@ impl Batch {
         summary.repairs += u64::from(repairs);
         summary.span = Some(summary.span.map_or_else(|| Span::of(message), |span| span.extended_by(message)));
         Ok(())
+    }
+
+    /// Counts what was noticed about a message that was pushed.
+    pub fn note(&mut self, noticed: &Counters) {
+        self.summary.counters.add(noticed);
     }
 
     /// What the batch holds so far.

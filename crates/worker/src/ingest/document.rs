@@ -15,6 +15,8 @@ pub enum Frame<'a> {
         json: &'a str,
         /// How many characters were replaced by U+FFFD.
         repairs: u32,
+        /// How many users of its reactions were left out because it was too large with them.
+        left_out: u64,
         /// Bytes of the document from the end of the message before (or the document's start) to this
         /// one's end.
         source_bytes: u64,
@@ -74,7 +76,7 @@ pub enum FrameError {
         /// Counted from 0.
         index: u64,
     },
-    /// More than the limit given to [`Framer::new`](super::frame::Framer::new).
+    /// More than the limit given to [`Framer::new`](super::frame::Framer::new), even without the users of its reactions.
     #[error("message {index} of the document is larger than {limit} bytes")]
     MessageTooLarge {
         /// Counted from 0.

@@ -11,17 +11,15 @@ use serde_json::Value;
 
 use super::document::Fault;
 pub use super::document::{DocumentEnd, Frame, FrameError};
-use super::grammar::{Bracket, Grammar};
+use super::grammar::Bracket;
 use super::header::{self, Header};
-use super::scan::{begins_value, is_scalar, is_scalar_byte, plain_len, whitespace_len};
-use super::text::{Progress, StringCopier, valid_utf8};
+use super::scan::{begins_value, whitespace_len};
+use super::text::valid_utf8;
+use super::tokens::{Copied, Tokens};
 
 /// Largest message accepted unless told otherwise, in bytes after minifying: 16 MiB, far beyond what Discord's
-/// limits allow, and far below the 256 MB where jsonb ends.
+/// limits allow a message without reactions, and far below the 256 MB where jsonb ends.
 pub const MAX_MESSAGE_BYTES: usize = 16 << 20;
-
-/// Capacity kept from one message to the next; beyond it a giant's memory is given back.
-const KEPT_CAPACITY: usize = 256 << 10;
 
 /// What stands for the messages when the rest of the root object is read as JSON of its own.
 const TAIL_OPENING: &[u8] = br#"{"messages":null"#;
@@ -33,16 +31,11 @@ const BYTE_ORDER_MARK: [u8; 3] = [0xEF, 0xBB, 0xBF];
 pub struct Framer {
     max_message: usize,
     place: Place,
-    token: Token,
-    grammar: Grammar,
-    text: StringCopier,
-    /// The minified message, or the root object around the messages.
-    buf: Vec<u8>,
-    /// Where the latest string or scalar begins in `buf`.
-    token_start: usize,
+    /// Copies the message, or the root object around the messages.
+    tokens: Tokens,
     /// The latest key of the root object is `messages`.
     at_messages: bool,
-    /// `buf` holds a whole message that waits for its follower.
+    /// The copy is a whole message that waits for its follower.
     held: bool,
     message_count: Option<u64>,
     messages: u64,
@@ -72,13 +65,6 @@ enum Place {
     Failed,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Token {
-    Between,
-    String,
-    Scalar,
-}
-
 /// What becomes of a token at the document's outline.
 enum Step {
     Copy,
@@ -95,16 +81,13 @@ enum Event {
 
 impl Framer {
     /// A reader at the start of a document that accepts messages up to `max_message` bytes after minifying
-    /// ([`MAX_MESSAGE_BYTES`] suits DCE). Memory is bounded by that and the size of a chunk.
+    /// ([`MAX_MESSAGE_BYTES`] suits DCE). Of a larger one the users of its reactions are left out.
+    /// Memory is bounded by that (for a moment twice) and the size of a chunk.
     pub fn new(max_message: usize) -> Self {
         Self {
             max_message,
             place: Place::Start { mark: 0 },
-            token: Token::Between,
-            grammar: Grammar::new(),
-            text: StringCopier::new(),
-            buf: Vec::with_capacity(KEPT_CAPACITY.min(max_message)),
-            token_start: 0,
+            tokens: Tokens::new(max_message),
             at_messages: false,
             held: false,
             message_count: None,
@@ -162,13 +145,14 @@ impl Framer {
             Event::Header(header) => sink(Frame::Header(header)),
             Event::End => sink(Frame::End { message_count: self.message_count }),
             Event::Followed => {
-                let (json, replaced) = valid_utf8(&self.buf);
-                let repairs = self.text.take_repairs().saturating_add(replaced);
+                let repaired = self.tokens.take_repairs();
+                let (json, replaced) = valid_utf8(&self.tokens.buf);
+                let (repairs, left_out) = (repaired.saturating_add(replaced), self.tokens.users_left_out());
                 let source_bytes = self.message_end - self.emitted_end;
                 self.emitted_end = self.message_end;
                 self.held = false;
                 self.messages += 1;
-                sink(Frame::Message { json: &json, repairs, source_bytes })?;
+                sink(Frame::Message { json: &json, repairs, left_out, source_bytes })?;
                 self.begin_follower();
                 Ok(())
             }
@@ -178,79 +162,38 @@ impl Framer {
     /// Reads up to the next event or the chunk's end.
     fn advance(&mut self, chunk: &[u8], at: &mut usize) -> Result<Option<Event>, Fault> {
         while *at < chunk.len() {
-            match self.token {
-                Token::Between => {
-                    *at += whitespace_len(&chunk[*at..]);
-                    let Some(&byte) = chunk.get(*at) else { break };
-                    // The inside of messages is deeper than the two levels that make a document.
-                    if self.grammar.depth() <= 2 {
-                        match self.outline(byte, at)? {
-                            Step::Copy => {}
-                            Step::Done => continue,
-                            Step::Event(event) => return Ok(Some(event)),
-                        }
-                    }
-                    self.copy_token(byte, chunk, at)?;
-                }
-                Token::String => {
-                    if self.text.copy(chunk, at, &mut self.buf)? == Progress::Closed {
-                        self.end_string()?;
-                    }
-                }
-                Token::Scalar => {
-                    let rest = &chunk[*at..];
-                    let len = rest.iter().position(|byte| !is_scalar_byte(*byte)).unwrap_or(rest.len());
-                    self.buf.extend_from_slice(&rest[..len]);
-                    *at += len;
-                    if len < rest.len() {
-                        self.token = Token::Between;
-                        if !is_scalar(&self.buf[self.token_start..]) {
-                            return Err(Fault::Broken);
-                        }
+            if self.tokens.is_between() {
+                *at += whitespace_len(&chunk[*at..]);
+                let Some(&byte) = chunk.get(*at) else { break };
+                // The inside of messages is deeper than the two levels that make a document.
+                if self.tokens.grammar.depth() <= 2 {
+                    match self.outline(byte, at)? {
+                        Step::Copy => {}
+                        Step::Done => continue,
+                        Step::Event(event) => return Ok(Some(event)),
                     }
                 }
             }
+            let copied = self.tokens.copy(chunk, at)?;
+            if self.tokens.grammar.depth() <= 2 {
+                self.copied(copied, *at)?;
+            }
         }
+        self.tokens.forget_left_out();
         self.check_size()?;
         Ok(None)
     }
 
-    /// Copies one token, with the grammar watching.
-    fn copy_token(&mut self, byte: u8, chunk: &[u8], at: &mut usize) -> Result<(), Fault> {
-        match byte {
-            b'"' => {
-                self.grammar.string()?;
-                self.token_start = self.buf.len();
-                // Nearly every string needs no repair and lies within one chunk.
-                let rest = &chunk[*at..];
-                let closing = 1 + plain_len(&rest[1..]);
-                if rest.get(closing) == Some(&b'"') {
-                    self.buf.extend_from_slice(&rest[..=closing]);
-                    *at += closing + 1;
-                    return self.end_string();
-                }
-                self.token = Token::String;
+    /// A token of the outline was copied up to `at`.
+    fn copied(&mut self, copied: Copied, at: usize) -> Result<(), Fault> {
+        match (copied, self.tokens.grammar.depth()) {
+            (Copied::String, 1) if self.tokens.grammar.after_key() => self.end_key()?,
+            (Copied::Mark(b'}'), 2) if self.place == Place::Messages => {
+                self.check_size()?;
+                self.held = true;
+                self.message_end = self.offset + at as u64;
             }
-            b',' => self.grammar.comma()?,
-            b':' => self.grammar.colon()?,
-            b'{' => self.grammar.open(Bracket::Object)?,
-            b'[' => self.grammar.open(Bracket::Array)?,
-            b'}' => self.grammar.close(Bracket::Object)?,
-            b']' => self.grammar.close(Bracket::Array)?,
-            _ if is_scalar_byte(byte) => {
-                self.grammar.scalar()?;
-                self.token = Token::Scalar;
-                self.token_start = self.buf.len();
-                return Ok(());
-            }
-            _ => return Err(Fault::Broken),
-        }
-        self.buf.push(byte);
-        *at += 1;
-        if byte == b'}' && self.grammar.depth() == 2 && self.place == Place::Messages {
-            self.check_size()?;
-            self.held = true;
-            self.message_end = self.offset + *at as u64;
+            _ => {}
         }
         Ok(())
     }
@@ -260,21 +203,23 @@ impl Framer {
         match (self.place, byte) {
             (Place::Start { mark }, _) => self.start(byte, mark, at),
             (Place::Messages, _) => self.between_messages(byte, at),
-            _ if self.grammar.depth() != 1 => Ok(Step::Copy),
-            (Place::Head, b'[') if self.at_messages && self.grammar.wants_value() => {
-                self.grammar.open(Bracket::Array)?;
+            _ if self.tokens.grammar.depth() != 1 => Ok(Step::Copy),
+            (Place::Head, b'[') if self.at_messages && self.tokens.grammar.wants_value() => {
+                self.tokens.grammar.open(Bracket::Array)?;
                 *at += 1;
                 self.end_head()
             }
-            (Place::Head, _) if self.at_messages && self.grammar.wants_value() && begins_value(byte) => {
+            (Place::Head, _)
+                if self.at_messages && self.tokens.grammar.wants_value() && begins_value(byte) =>
+            {
                 Err(FrameError::MessagesNotAnArray.into())
             }
             (Place::Head, b'}') => {
-                self.grammar.close(Bracket::Object)?;
+                self.tokens.grammar.close(Bracket::Object)?;
                 Err(FrameError::NoMessages.into())
             }
             (Place::Tail, b'}') => {
-                self.grammar.close(Bracket::Object)?;
+                self.tokens.grammar.close(Bracket::Object)?;
                 *at += 1;
                 self.end_tail()
             }
@@ -298,10 +243,10 @@ impl Framer {
 
     fn between_messages(&mut self, byte: u8, at: &mut usize) -> Result<Step, Fault> {
         match byte {
-            b',' => self.grammar.comma()?,
-            b'{' => self.grammar.open(Bracket::Object)?,
-            b']' => self.grammar.close(Bracket::Array)?,
-            _ if self.grammar.wants_value() && begins_value(byte) => {
+            b',' => self.tokens.grammar.comma()?,
+            b'{' => self.tokens.grammar.open(Bracket::Object)?,
+            b']' => self.tokens.grammar.close(Bracket::Array)?,
+            _ if self.tokens.grammar.wants_value() && begins_value(byte) => {
                 return Err(FrameError::MessageNotAnObject { index: self.index() }.into());
             }
             _ => return Err(Fault::Broken),
@@ -318,27 +263,21 @@ impl Framer {
 
     /// Prepares for what follows a message, or the array's opening bracket: a message, or the tail.
     fn begin_follower(&mut self) {
-        self.buf.clear();
-        if self.buf.capacity() > KEPT_CAPACITY {
-            self.buf.shrink_to(KEPT_CAPACITY);
-        }
-        if self.grammar.depth() == 1 {
+        if self.tokens.grammar.depth() == 1 {
             self.place = Place::Tail;
-            self.buf.extend_from_slice(TAIL_OPENING);
+            self.tokens.restart(TAIL_OPENING);
         } else {
-            self.buf.push(b'{');
+            self.tokens.restart(b"{");
         }
     }
 
-    fn end_string(&mut self) -> Result<(), Fault> {
-        self.token = Token::Between;
-        if self.grammar.depth() == 1 && self.grammar.after_key() {
-            // Through serde_json, because a key may be written with escapes.
-            let key = serde_json::from_slice::<String>(&self.buf[self.token_start..]);
-            self.at_messages = key.is_ok_and(|key| key == "messages");
-            if self.at_messages && self.place == Place::Tail {
-                return Err(FrameError::MessagesTwice.into());
-            }
+    /// A key of the root object was read.
+    fn end_key(&mut self) -> Result<(), FrameError> {
+        // Through serde_json, because a key may be written with escapes.
+        let key = serde_json::from_slice::<String>(self.tokens.latest());
+        self.at_messages = key.is_ok_and(|key| key == "messages");
+        if self.at_messages && self.place == Place::Tail {
+            return Err(FrameError::MessagesTwice);
         }
         Ok(())
     }
@@ -346,11 +285,11 @@ impl Framer {
     /// The messages' opening bracket was read.
     fn end_head(&mut self) -> Result<Step, Fault> {
         self.check_size()?;
-        self.buf.extend_from_slice(b"null}");
+        self.tokens.buf.extend_from_slice(b"null}");
         let root = self.read_properties()?;
         let header = Header::of(&root).ok_or(FrameError::NoChannel)?;
-        self.text.take_repairs();
-        self.buf.clear();
+        self.tokens.take_repairs();
+        self.tokens.restart(b"");
         self.place = Place::Messages;
         Ok(Step::Event(Event::Header(Box::new(header))))
     }
@@ -358,7 +297,7 @@ impl Framer {
     /// The root object's closing bracket was read.
     fn end_tail(&mut self) -> Result<Step, Fault> {
         self.check_size()?;
-        self.buf.push(b'}');
+        self.tokens.buf.push(b'}');
         self.read_properties()?;
         if let Some(declared) = self.message_count.filter(|declared| *declared != self.messages) {
             return Err(FrameError::CountMismatch { declared, found: self.messages }.into());
@@ -367,22 +306,27 @@ impl Framer {
         Ok(Step::Event(Event::End))
     }
 
-    /// The root object as far as `buf` has it, with `messageCount` noted.
+    /// The root object as far as it was copied, with `messageCount` noted.
     fn read_properties(&mut self) -> Result<Value, FrameError> {
-        let root = header::root(&self.buf)?;
+        let root = header::root(&self.tokens.buf)?;
         self.message_count = header::message_count(&root)?.or(self.message_count);
         Ok(root)
     }
 
-    fn check_size(&self) -> Result<(), FrameError> {
+    /// Judges the size of the copy, whole or not: it only grows.
+    fn check_size(&mut self) -> Result<(), Fault> {
         let limit = self.max_message;
-        if self.buf.len() <= limit {
+        if self.tokens.len() <= limit {
             return Ok(());
         }
-        Err(match self.place {
-            Place::Messages => FrameError::MessageTooLarge { index: self.index(), limit },
-            _ => FrameError::PropertiesTooLarge { limit },
-        })
+        if self.place != Place::Messages {
+            return Err(FrameError::PropertiesTooLarge { limit }.into());
+        }
+        if !self.tokens.leaves_users_out() {
+            self.tokens.leave_users_out()?;
+            return self.check_size();
+        }
+        Err(FrameError::MessageTooLarge { index: self.index(), limit }.into())
     }
 
     /// Which message is being read, from 0.

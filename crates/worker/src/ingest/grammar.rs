@@ -40,6 +40,11 @@ impl Grammar {
         Self { expect: Expect::Value, depth: 0, objects: 0 }
     }
 
+    /// Just inside of a message: document, `messages`, message.
+    pub(super) const fn in_message() -> Self {
+        Self { expect: Expect::KeyOrEnd, depth: 3, objects: 0b101 }
+    }
+
     /// Brackets open right now.
     pub(super) const fn depth(&self) -> u32 {
         self.depth
@@ -72,7 +77,7 @@ impl Grammar {
             Bracket::Object => matches!(self.expect, Expect::CommaOrEnd | Expect::KeyOrEnd),
             Bracket::Array => matches!(self.expect, Expect::CommaOrEnd | Expect::ValueOrEnd),
         };
-        if !ends_here || self.depth == 0 || self.in_object() != (bracket == Bracket::Object) {
+        if !ends_here || self.depth == 0 || self.is_object(0) != (bracket == Bracket::Object) {
             return Err(GrammarFault::Misplaced);
         }
         self.depth -= 1;
@@ -85,7 +90,7 @@ impl Grammar {
         if self.expect != Expect::CommaOrEnd || self.depth == 0 {
             return Err(GrammarFault::Misplaced);
         }
-        self.expect = if self.in_object() { Expect::Key } else { Expect::Value };
+        self.expect = if self.is_object(0) { Expect::Key } else { Expect::Value };
         Ok(())
     }
 
@@ -115,7 +120,8 @@ impl Grammar {
         Ok(())
     }
 
-    const fn in_object(&self) -> bool {
-        self.objects & 1 == 1
+    /// Whether the bracket this many levels above the innermost one is an object's.
+    pub(super) const fn is_object(&self, above: u32) -> bool {
+        self.objects >> above & 1 == 1
     }
 }

@@ -34,6 +34,7 @@ impl Ledger {
             last: run.cursor,
             message_count: run.message_count,
             repaired_count: run.repaired_count,
+            counters: run.counters,
             bytes_read: run.bytes_read,
             ..Checkpoint::default()
         };
@@ -80,6 +81,7 @@ impl Ledger {
         at.bytes_read = at.bytes_read.saturating_add_unsigned(summary.bytes_read);
         at.message_count = at.message_count.saturating_add_unsigned(summary.rows);
         at.repaired_count = at.repaired_count.saturating_add_unsigned(summary.repaired_messages);
+        at.counters.add(&summary.counters);
         if let Some(span) = summary.span {
             at.cursor = at.cursor.max(Some(span.highest_id));
             at.last = at.cursor;
@@ -92,6 +94,7 @@ impl Ledger {
 #[cfg(test)]
 mod tests {
     use chrono::{DateTime, Utc};
+    use dce_core::export::warnings::Counters;
     use dce_core::ids::Snowflake;
     use dce_core::store::runs::{Fence, RunOptions};
     use proptest::prelude::*;
@@ -111,6 +114,7 @@ mod tests {
             cursor: cursor.map(id),
             message_count: 7,
             repaired_count: 0,
+            counters: Counters::default(),
             bytes_read: 0,
             options: RunOptions::default(),
             request_id: None,

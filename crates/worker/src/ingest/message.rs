@@ -9,7 +9,8 @@ use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-/// One message. What DCE wrote is in `raw`; the rest are the parts with columns of their own.
+/// One message. What DCE wrote is in `raw`; the rest are the parts that have columns of their own or are looked at.
+/// Those without a column are read as far as they are as expected, and refuse no message.
 #[derive(Debug)]
 pub struct Message<'a> {
     /// The message's id, unique within its channel.
@@ -26,6 +27,16 @@ pub struct Message<'a> {
     pub attachments: Option<&'a RawValue>,
     /// The array of embeds.
     pub embeds: Option<&'a RawValue>,
+    /// DCE's name of its kind, quoted, `"Default"` for example.
+    pub kind: Option<&'a RawValue>,
+    /// Whether a bot wrote it, or a webhook.
+    pub is_bot: bool,
+    /// The array of stickers.
+    pub stickers: Option<&'a RawValue>,
+    /// The array of reactions.
+    pub reactions: Option<&'a RawValue>,
+    /// The message that it passes on (DCE 2.47 and later).
+    pub forwarded: Option<&'a RawValue>,
     /// The whole message.
     pub raw: &'a str,
 }
@@ -65,12 +76,17 @@ impl<'a> Message<'a> {
             author_name: author.name.map(|text| text.0),
             attachments: fields.attachments,
             embeds: fields.embeds,
+            kind: fields.kind,
+            is_bot: author.is_bot.is_some_and(|is_bot| is_bot.get() == "true"),
+            stickers: fields.stickers,
+            reactions: fields.reactions,
+            forwarded: fields.forwarded,
             raw: json,
         })
     }
 }
 
-/// The fields with columns of their own, unread, so that an error can name the one that is wrong.
+/// The fields that are looked at, unread, so that an error can name the one that is wrong.
 #[derive(Default)]
 struct Fields<'a> {
     id: Option<&'a RawValue>,
@@ -79,6 +95,10 @@ struct Fields<'a> {
     author: Option<&'a RawValue>,
     attachments: Option<&'a RawValue>,
     embeds: Option<&'a RawValue>,
+    kind: Option<&'a RawValue>,
+    stickers: Option<&'a RawValue>,
+    reactions: Option<&'a RawValue>,
+    forwarded: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -90,6 +110,10 @@ enum Field {
     Author,
     Attachments,
     Embeds,
+    Type,
+    Stickers,
+    Reactions,
+    ForwardedMessage,
     #[serde(other)]
     Other,
 }
@@ -120,6 +144,10 @@ impl<'de> Visitor<'de> for FieldsVisitor {
                 Field::Author => fields.author = map.next_value()?,
                 Field::Attachments => fields.attachments = map.next_value()?,
                 Field::Embeds => fields.embeds = map.next_value()?,
+                Field::Type => fields.kind = map.next_value()?,
+                Field::Stickers => fields.stickers = map.next_value()?,
+                Field::Reactions => fields.reactions = map.next_value()?,
+                Field::ForwardedMessage => fields.forwarded = map.next_value()?,
                 Field::Other => {
                     map.next_value::<IgnoredAny>()?;
                 }
@@ -135,6 +163,8 @@ struct Author<'a> {
     id: Option<Text<'a>>,
     #[serde(borrow)]
     name: Option<Text<'a>>,
+    #[serde(borrow, rename = "isBot")]
+    is_bot: Option<&'a RawValue>,
 }
 
 /// Text borrowed from the JSON unless an escape stands in it. serde borrows a `Cow` only when told so, and

@@ -12,6 +12,7 @@ use super::batch::{Batch, Origin, RowTooLarge, SealedBatch};
 use super::frame::{DocumentEnd, Frame, FrameError, Framer, MAX_MESSAGE_BYTES};
 use super::header::Header;
 use super::message::{Message, MessageError};
+use super::notice::notice;
 use crate::dce::{Followed, Follower, IdleWait};
 
 /// Bytes read from a file at once.
@@ -146,12 +147,13 @@ impl Reader {
                     self.deliver(Delivery::Channel(header))?;
                 }
             }
-            Frame::Message { json, repairs, source_bytes } => {
+            Frame::Message { json, repairs, left_out, source_bytes } => {
                 let message = Message::parse(json)?;
                 if self.cursor.is_some_and(|cursor| message.id <= cursor) {
                     return Ok(());
                 }
                 gathering.batch.push(&message, repairs, source_bytes)?;
+                gathering.batch.note(&notice(&message, left_out));
                 gathering.in_order &= gathering.last.is_none_or(|last| last <= message.id);
                 gathering.last = Some(message.id);
                 gathering.since.get_or_insert_with(Instant::now);

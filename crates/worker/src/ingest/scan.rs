@@ -59,7 +59,7 @@ pub(super) const fn begins_value(byte: u8) -> bool {
 
 /// Longest number accepted, and most digits of its exponent. Within them every number fits Postgres's
 /// `numeric`, which fails the whole COPY beyond 131072 digits before and 16383 after the point.
-const MAX_NUMBER_LEN: usize = 1000;
+pub(super) const MAX_NUMBER_LEN: usize = 1000;
 const MAX_EXPONENT_LEN: usize = 4;
 
 /// Whether this is `true`, `false`, `null` or a JSON number that `jsonb` takes.

@@ -47,7 +47,12 @@ const REPLACEMENT: &[u8; 6] = b"\\ufffd";
 
 impl StringCopier {
     pub(super) const fn new() -> Self {
-        Self { state: State::Plain, high: None, repairs: 0 }
+        Self::after(0)
+    }
+
+    /// Between strings, when there were so many repairs before.
+    pub(super) const fn after(repairs: u32) -> Self {
+        Self { state: State::Plain, high: None, repairs }
     }
 
     /// The repairs since the last call.
@@ -96,6 +101,17 @@ impl StringCopier {
             *at += 1;
         }
         Ok(Progress::Open)
+    }
+
+    /// Removes from `start` on what was copied of an open string, but for the escape that is not judged yet.
+    pub(super) fn forget(&mut self, start: usize, out: &mut Vec<u8>) {
+        let unfinished = match self.state {
+            State::Plain => 0,
+            State::Escape => 1,
+            State::Hex { digits, .. } => 2 + usize::from(digits),
+        };
+        out.drain(start..self.high.unwrap_or(out.len() - unfinished));
+        self.high = self.high.map(|_| start);
     }
 
     fn escape(&mut self, byte: u8, out: &mut Vec<u8>) -> Result<(), BadEscape> {

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
 
+mod giants;
 mod model;
 mod reading;
 mod recordings;
@@ -34,6 +35,7 @@ proptest! {
         prop_assert_eq!(reading.values(), expected(&document));
         let repairs: Vec<u32> = document.messages.iter().map(|message| repairs(message)).collect();
         prop_assert_eq!(&reading.repairs, &repairs);
+        prop_assert_eq!(reading.left_out.iter().sum::<u64>(), 0);
         let header = reading.header.as_ref().unwrap();
         prop_assert_eq!(header.channel.id.get(), 1001);
         prop_assert_eq!(header.channel.topic.clone(), Some(document.topic.repaired()));

@@ -64,6 +64,11 @@ impl Text {
         Self(text.encode_utf16().map(|unit| (unit, Style::Raw)).collect())
     }
 
+    /// With every character as an escape.
+    pub(crate) fn escaped(text: &str) -> Self {
+        Self(text.encode_utf16().map(|unit| (unit, Style::Lower)).collect())
+    }
+
     /// What must be read: what Postgres would refuse is replaced.
     pub(crate) fn repaired(&self) -> String {
         let units: Vec<u16> = self.0.iter().map(|(unit, _)| *unit).collect();

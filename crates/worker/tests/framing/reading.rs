@@ -16,6 +16,7 @@ pub(crate) struct Reading {
     pub(crate) header: Option<Header>,
     pub(crate) messages: Vec<String>,
     pub(crate) repairs: Vec<u32>,
+    pub(crate) left_out: Vec<u64>,
     pub(crate) source_bytes: u64,
     /// What `End` said, if it was given.
     pub(crate) end: Option<EndFrame>,
@@ -40,8 +41,8 @@ pub(crate) fn read<'a>(chunks: impl IntoIterator<Item = &'a [u8]>) -> Reading {
 
 pub(crate) fn read_limited<'a>(max_message: usize, chunks: impl IntoIterator<Item = &'a [u8]>) -> Reading {
     let mut framer = Framer::new(max_message);
-    let (mut header, mut messages, mut repairs, mut end, mut error) =
-        (None, Vec::new(), Vec::new(), None, None);
+    let (mut header, mut end, mut error) = (None, None, None);
+    let (mut messages, mut repairs, mut left_out) = (Vec::new(), Vec::new(), Vec::new());
     let (mut pushed, mut source_bytes) = (0, 0);
     for chunk in chunks {
         pushed += chunk.len() as u64;
@@ -49,10 +50,11 @@ pub(crate) fn read_limited<'a>(max_message: usize, chunks: impl IntoIterator<Ite
             assert_eq!(end, None, "nothing comes after the end");
             match frame {
                 Frame::Header(read) => assert!(header.replace(*read).is_none(), "one header"),
-                Frame::Message { json, repairs: count, source_bytes: bytes } => {
+                Frame::Message { json, repairs: count, left_out: users, source_bytes: bytes } => {
                     assert!(header.is_some(), "the header comes first");
                     messages.push(json.to_owned());
                     repairs.push(count);
+                    left_out.push(users);
                     source_bytes += bytes;
                     assert!(source_bytes < pushed, "a message's follower was read");
                 }
@@ -65,5 +67,5 @@ pub(crate) fn read_limited<'a>(max_message: usize, chunks: impl IntoIterator<Ite
         }
     }
     assert_eq!(framer.messages(), messages.len() as u64);
-    Reading { header, messages, repairs, source_bytes, end, error, finish: framer.finish() }
+    Reading { header, messages, repairs, left_out, source_bytes, end, error, finish: framer.finish() }
 }

@@ -1,0 +1,70 @@
+//! `dce-bench`: measures the whole service on this machine, side by side with `psql \copy`, and says what it is
+//! measured by. It asserts nothing but that everything arrived.
+//!
+//! `dce-bench [--quick] FILE` prints the result and writes it to FILE as Markdown. It starts everything it needs, with
+//! programs of the same build, and leaves nothing behind but FILE.
+
+mod baseline;
+mod exit;
+mod machine;
+mod measure;
+mod report;
+mod spread;
+mod stack;
+
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
+
+use anyhow::{Context as _, bail};
+use dce_local::PrivatePostgres;
+
+use measure::Plan;
+use report::Report;
+use stack::Stack;
+
+/// Anybody may pass through: as root, Postgres runs as another user.
+const PASSABLE: u32 = 0o711;
+
+fn main() -> anyhow::Result<()> {
+    let (plan, file) = arguments()?;
+    let directory = tempfile::Builder::new()
+        .prefix("dce-bench-")
+        .permissions(Permissions::from_mode(PASSABLE))
+        .tempdir()
+        .context("no temporary directory")?;
+    // Durable, with the server's own settings: numbers of a server that may lose data say nothing.
+    let postgres = PrivatePostgres::persistent(&directory.path().join("postgres"), None)?;
+    let runtime = tokio::runtime::Runtime::new()?;
+    let report = runtime.block_on(async {
+        tokio::select! {
+            report = run(&postgres, &plan) => report,
+            _ = tokio::signal::ctrl_c() => bail!("interrupted"),
+        }
+    })?;
+    print!("\n{}", report.summary());
+    std::fs::write(&file, report.page()).with_context(|| file.display().to_string())?;
+    println!("\nWritten to {}.", file.display());
+    Ok(())
+}
+
+fn arguments() -> anyhow::Result<(Plan, PathBuf)> {
+    let (mut plan, mut file) = (Plan::full(), None);
+    for argument in std::env::args_os().skip(1) {
+        match argument.to_str() {
+            Some("--quick") => plan = Plan::quick(),
+            Some(option) if option.starts_with('-') => {
+                bail!("unknown option {option}: dce-bench [--quick] FILE")
+            }
+            _ => file = Some(PathBuf::from(argument)),
+        }
+    }
+    Ok((plan, file.context("where to? dce-bench [--quick] FILE")?))
+}
+
+async fn run(postgres: &PrivatePostgres, plan: &Plan) -> anyhow::Result<Report> {
+    let mut stack = Stack::start(postgres, &plan.scenario()).await?;
+    let machine = machine::describe(&stack.pool).await?;
+    let lines = measure::all(&mut stack, plan).await?;
+    Ok(Report { machine, command: plan.command, runs: plan.describe(), lines })
+}

@@ -1,0 +1,155 @@
+//! The result as a table and as a page.
+
+use std::fmt::Write as _;
+
+use crate::spread::Spread;
+
+/// How the lines are measured.
+const NOTES: &str = include_str!("notes.md");
+
+/// Everything that was measured.
+pub(crate) struct Report {
+    pub(crate) machine: Vec<String>,
+    pub(crate) command: &'static str,
+    /// How often each line was measured.
+    pub(crate) runs: String,
+    pub(crate) lines: Vec<Line>,
+}
+
+/// One thing that was measured.
+pub(crate) struct Line {
+    pub(crate) what: String,
+    pub(crate) unit: Unit,
+    pub(crate) spread: Spread,
+    /// It was measured once, or is a sum of many.
+    pub(crate) is_single: bool,
+    /// Empty: there is none.
+    pub(crate) goal: &'static str,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unit {
+    /// Messages per second.
+    PerSecond,
+    Milliseconds,
+    Megabytes,
+    Ratio,
+}
+
+impl Unit {
+    fn name(self) -> &'static str {
+        match self {
+            Self::PerSecond => "msg/s",
+            Self::Milliseconds => "ms",
+            Self::Megabytes => "MB",
+            Self::Ratio => "",
+        }
+    }
+
+    fn show(self, value: f64) -> String {
+        match self {
+            Self::Milliseconds if value < 10.0 => format!("{value:.1}"),
+            Self::PerSecond | Self::Milliseconds | Self::Megabytes => grouped(&format!("{value:.0}")),
+            Self::Ratio => format!("{value:.2}"),
+        }
+    }
+}
+
+/// Digits in groups of three.
+fn grouped(digits: &str) -> String {
+    let mut shown = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            shown.push(',');
+        }
+        shown.push(digit);
+    }
+    shown
+}
+
+impl Report {
+    /// Machine and table.
+    pub(crate) fn summary(&self) -> String {
+        let mut text = String::new();
+        for line in &self.machine {
+            let _ = writeln!(text, "- {line}"); // writing to a String cannot fail
+        }
+        let _ = writeln!(text, "- {}\n", self.runs);
+        text + &self.table()
+    }
+
+    /// The summary as a page of the documentation.
+    pub(crate) fn page(&self) -> String {
+        format!("# Benchmarks\n\nWritten by `{}`.\n\n{}\n{NOTES}", self.command, self.summary())
+    }
+
+    fn table(&self) -> String {
+        let head = ["", "unit", "min", "median", "max", "goal"].map(str::to_owned);
+        let rows: Vec<_> = std::iter::once(head).chain(self.lines.iter().map(Line::cells)).collect();
+        let widths: [usize; 6] = std::array::from_fn(|column| {
+            rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0).max(3)
+        });
+        let mut text = String::new();
+        for (number, row) in rows.iter().enumerate() {
+            for (column, (cell, width)) in row.iter().zip(widths).enumerate() {
+                let _ = match column {
+                    2..=4 => write!(text, "| {cell:>width$} "),
+                    _ => write!(text, "| {cell:width$} "),
+                };
+            }
+            text.push_str("|\n");
+            if number == 0 {
+                for (column, width) in widths.into_iter().enumerate() {
+                    let (dashes, end) =
+                        ("-".repeat(width + 1), if (2..=4).contains(&column) { ":" } else { "-" });
+                    let _ = write!(text, "|{dashes}{end}");
+                }
+                text.push_str("|\n");
+            }
+        }
+        text
+    }
+}
+
+impl Line {
+    fn cells(&self) -> [String; 6] {
+        let show = |value| self.unit.show(value);
+        let Spread { min, median, max } = self.spread;
+        let (min, max) = if self.is_single { (String::new(), String::new()) } else { (show(min), show(max)) };
+        [self.what.clone(), self.unit.name().into(), min, show(median), max, self.goal.into()]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Line, Report, Unit};
+    use crate::spread::Spread;
+
+    #[test]
+    fn a_table_can_be_read_as_text_and_as_markdown() {
+        let spread = |min, median, max| Spread { min, median, max };
+        let line = |what: &str, unit, spread, is_single, goal| Line {
+            what: what.into(),
+            unit,
+            spread,
+            is_single,
+            goal,
+        };
+        let report = Report {
+            machine: Vec::new(),
+            command: "x",
+            runs: String::new(),
+            lines: vec![
+                line("speed", Unit::PerSecond, spread(999.4, 51_234.0, 1_234_567.0), false, "≥ 5"),
+                line("part", Unit::Ratio, spread(0.5, 0.5, 0.5), true, ""),
+            ],
+        };
+        let expected = "\
+|       | unit  | min | median |       max | goal |
+|-------|-------|----:|-------:|----------:|------|
+| speed | msg/s | 999 | 51,234 | 1,234,567 | ≥ 5  |
+| part  |       |     |   0.50 |           |      |
+";
+        assert_eq!(report.table(), expected);
+    }
+}
