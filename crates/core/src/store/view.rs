@@ -5,7 +5,7 @@ use serde::Serialize;
 use sqlx::postgres::PgPool;
 use uuid::Uuid;
 
-use super::StoreError;
+use super::{StoreError, repeated};
 
 /// An export with its runs; field names are column names.
 #[derive(Debug, Clone, Serialize)]
@@ -122,6 +122,11 @@ impl RunView {
 
 /// One export with its runs, in one snapshot.
 pub async fn find(pool: &PgPool, job_id: Uuid) -> Result<Option<ExportView>, StoreError> {
+    // On a busy machine the session's idle limit may end the transaction between two statements.
+    repeated(move || read(pool, job_id)).await
+}
+
+async fn read(pool: &PgPool, job_id: Uuid) -> Result<Option<ExportView>, StoreError> {
     let mut tx = pool.begin().await?;
     // Export and runs are two statements: without one snapshot a run could end between them.
     sqlx::query!("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY").execute(&mut *tx).await?;
