@@ -22,7 +22,7 @@ impl Baseline {
                 "CREATE TABLE baseline (LIKE messages INCLUDING ALL)",
             ])
             .await?;
-        let this = Self { file: stack.directory.path().join("rows.copy") };
+        let this = Self { file: stack.directory.join("rows.copy") };
         psql(stack, format!("\\copy messages TO '{}'", this.file.display())).await?;
         Ok(this)
     }

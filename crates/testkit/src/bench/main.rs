@@ -14,7 +14,7 @@ mod stack;
 
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use dce_local::PrivatePostgres;
@@ -28,6 +28,7 @@ const PASSABLE: u32 = 0o711;
 
 fn main() -> anyhow::Result<()> {
     let (plan, file) = arguments()?;
+    // Made first, so that it goes last, when nobody writes in it any more.
     let directory = tempfile::Builder::new()
         .prefix("dce-bench-")
         .permissions(Permissions::from_mode(PASSABLE))
@@ -38,7 +39,7 @@ fn main() -> anyhow::Result<()> {
     let runtime = tokio::runtime::Runtime::new()?;
     let report = runtime.block_on(async {
         tokio::select! {
-            report = run(&postgres, &plan) => report,
+            report = run(&postgres, directory.path(), &plan) => report,
             _ = tokio::signal::ctrl_c() => bail!("interrupted"),
         }
     })?;
@@ -62,9 +63,10 @@ fn arguments() -> anyhow::Result<(Plan, PathBuf)> {
     Ok((plan, file.context("where to? dce-bench [--quick] FILE")?))
 }
 
-async fn run(postgres: &PrivatePostgres, plan: &Plan) -> anyhow::Result<Report> {
-    let mut stack = Stack::start(postgres, &plan.scenario()).await?;
+async fn run(postgres: &PrivatePostgres, directory: &Path, plan: &Plan) -> anyhow::Result<Report> {
+    let mut stack = Stack::start(postgres, directory, &plan.scenario()).await?;
     let machine = machine::describe(&stack.pool).await?;
     let lines = measure::all(&mut stack, plan).await?;
+    stack.stop_worker().await;
     Ok(Report { machine, command: plan.command, runs: plan.describe(), lines })
 }

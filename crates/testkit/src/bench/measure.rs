@@ -167,7 +167,7 @@ async fn time_of_standin(stack: &Stack<'_>) -> anyhow::Result<Duration> {
     let call = stack.scenario.invocations().pop().context("the stand-in was not called")?;
     let mut arguments = call.argv;
     let output = arguments.iter().position(|argument| argument == "-o").context("a call without -o")? + 1;
-    arguments[output] = stack.directory.path().join("by-hand.json").display().to_string();
+    arguments[output] = stack.directory.join("by-hand.json").display().to_string();
     let start = Instant::now();
     let output = tokio::process::Command::new(stack.scenario.dce_bin())
         .args(arguments)

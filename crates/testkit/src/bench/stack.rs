@@ -1,5 +1,6 @@
 //! The service that is measured: API, worker, stand-in, and a database of a durable Postgres.
 
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
@@ -9,7 +10,6 @@ use dce_testkit::scenario::{Scenario, ScenarioDir};
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection, PgPool};
-use tempfile::TempDir;
 
 use crate::machine::first_value;
 
@@ -24,13 +24,13 @@ const CREATIONS_PER_MINUTE: &str = "1000";
 
 /// What is running.
 pub(crate) struct Stack<'a> {
+    worker: Running, // the processes before what they use
+    _api: Running,
     pub(crate) postgres: &'a PrivatePostgres,
     pub(crate) pool: PgPool,
     pub(crate) scenario: ScenarioDir,
     /// For the files of DCE and of `psql`.
-    pub(crate) directory: TempDir,
-    worker: Running,
-    _api: Running,
+    pub(crate) directory: PathBuf,
     base: String,
     client: reqwest::Client,
 }
@@ -45,8 +45,12 @@ pub(crate) struct Completed {
 }
 
 impl<'a> Stack<'a> {
-    /// Starts everything; the API migrates.
-    pub(crate) async fn start(postgres: &'a PrivatePostgres, scenario: &Scenario) -> anyhow::Result<Self> {
+    /// Starts everything, with files below `directory`; the API migrates.
+    pub(crate) async fn start(
+        postgres: &'a PrivatePostgres,
+        directory: &Path,
+        scenario: &Scenario,
+    ) -> anyhow::Result<Self> {
         let mut connection = PgConnection::connect(&postgres.url("postgres")).await?;
         connection.execute(AssertSqlSafe(format!("CREATE DATABASE {DATABASE}"))).await?;
         connection.close().await?;
@@ -60,25 +64,29 @@ impl<'a> Stack<'a> {
         let api = Running::start(&binary("dce-api"), &[], environment);
         let line: Value = serde_json::from_str(&api.line(PATIENCE, "api.listening").await)?;
         let address = line["address"].as_str().context("api.listening has no address")?;
-        let directory = TempDir::with_prefix("dce-bench-")?;
         let scenario = ScenarioDir::create(scenario);
-        let worker = worker(postgres, &scenario, &directory).await;
+        let worker = worker(postgres, &scenario, directory).await;
         Ok(Self {
             postgres,
             pool: PgPool::connect(&postgres.url(DATABASE)).await?,
             base: format!("http://{address}"),
             client: reqwest::Client::new(),
             scenario,
-            directory,
+            directory: directory.to_owned(),
             worker,
             _api: api,
         })
     }
 
-    /// A new worker in the place of the old one: its memory is of what comes now.
-    pub(crate) async fn replace_worker(&mut self) {
+    /// Ends the worker in order, so that no DCE of it writes any more.
+    pub(crate) async fn stop_worker(&mut self) {
         self.worker.signal(Signal::SIGTERM);
         self.worker.wait(PATIENCE).await;
+    }
+
+    /// A new worker in the place of the old one: its memory is of what comes now.
+    pub(crate) async fn replace_worker(&mut self) {
+        self.stop_worker().await;
         self.worker = worker(self.postgres, &self.scenario, &self.directory).await;
     }
 
@@ -147,12 +155,12 @@ impl<'a> Stack<'a> {
     }
 }
 
-async fn worker(postgres: &PrivatePostgres, scenario: &ScenarioDir, directory: &TempDir) -> Running {
+async fn worker(postgres: &PrivatePostgres, scenario: &ScenarioDir, directory: &Path) -> Running {
     let environment = [
         ("DATABASE_URL", postgres.url(DATABASE)),
         ("DISCORD_TOKEN", "the-stand-in-takes-any-token".into()),
         ("DCE_BIN", scenario.dce_bin().display().to_string()),
-        ("WORK_DIR", directory.path().join("worker").display().to_string()),
+        ("WORK_DIR", directory.join("worker").display().to_string()),
         ("LOG_FORMAT", "json".into()),
         ("RENDER", "true".into()),
     ];
