@@ -1,6 +1,6 @@
 //! A worker that is paused in the middle of a write and wakes up after another took over: it writes nothing more.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use dce_testkit::process::eventually;
 use dce_testkit::scenario::{Channel, Scenario};
@@ -43,7 +43,11 @@ async fn paused_where(blocked_at: &str, block: impl AsyncFn(&PgPool) -> Transact
         (service.scenario.attempts_at(DIES).len() == 2).then_some(())
     })
     .await;
+    let taken_over = Instant::now();
     assert!(!is_connected(&pool, paused).await, "the paused session is ended before another takes over");
+    let kept = service.find(&job_id).await["message_count"].as_i64();
+    service.when(&job_id, "the successor commits", |export| export["message_count"].as_i64() > kept).await;
+    println!("{blocked_at}: first commit {:.2} s after the take-over", taken_over.elapsed().as_secs_f64());
     let export = service.ended(&job_id).await;
     assert_eq!((&export["status"], &export["message_count"]), (&"completed".into(), &600.into()), "{export}");
     assert_eq!(export["inserted_count"], 600, "each message was inserted by one of the two: {export}");
