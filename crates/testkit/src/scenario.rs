@@ -193,6 +193,10 @@ pub enum Ending {
     CutInside,
     /// No more growth until a signal comes; SIGINT ends it in order [stalls].
     Hang,
+    /// No more growth, and SIGINT is not heeded: only SIGKILL ends it.
+    Deaf,
+    /// Exit 1 without a word.
+    Silent,
     /// Aborts (SIGABRT): no postamble.
     Crash,
     /// Killed by SIGKILL: no postamble [sigkill].

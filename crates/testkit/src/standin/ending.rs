@@ -119,6 +119,12 @@ pub(crate) fn strike(
             performance.hang()?;
             return Ok(Outcome::Done);
         }
+        Ending::Deaf => {
+            writer.flush()?;
+            loop {
+                thread::park();
+            }
+        }
         Ending::Crash | Ending::Sigkill | Ending::Sigterm => {
             writer.flush()?;
             return fatal(match then {
@@ -147,6 +153,7 @@ pub(crate) fn strike(
         Ending::Forum => {
             return Ok(Outcome::Failed(texts::forum(&header.channel.name, &header.guild.name)));
         }
+        Ending::Silent => String::new(),
         Ending::Dropped => texts::DROPPED.into(),
         Ending::Unavailable => texts::unavailable(&request),
         Ending::RateLimited => texts::rate_limited(&request),

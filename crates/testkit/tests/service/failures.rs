@@ -1,6 +1,6 @@
 //! Every way the real DCE was seen to fail ends in its typed error, with a sentence and what to do.
 
-use dce_testkit::scenario::{Channel, Scenario, recording};
+use dce_testkit::scenario::{Attempt, Channel, Ending, Scenario, recording};
 use dce_testkit::service::Service;
 use serde_json::{Value, json};
 use sqlx::Row;
@@ -83,6 +83,29 @@ async fn assert_stored_history(service: &Service, export: &Value) {
             assert!(!attempt.get::<&str, _>(column).is_empty(), "{column}");
         }
     }
+}
+
+#[tokio::test]
+async fn a_dce_that_hears_nothing_is_killed_and_one_that_says_nothing_is_tried_again() {
+    let scenario = Scenario::new()
+        .channel("1", Channel::generated(100, 1).attempt(Attempt::ends_after(50, Ending::Deaf)))
+        .channel("2", Channel::generated(100, 2).attempt(Attempt::ends_after(50, Ending::Silent)));
+    let mut service = Service::api_only(&scenario, &[]).await;
+    service.add_worker(&[("STALL_TIMEOUT", "1s")]).await;
+    let export = service.ended(&service.export(&json!({ "channel_ids": ["1", "2"] })).await).await;
+    assert_eq!(
+        (&export["status"], &export["inserted_count"]),
+        (&"completed".into(), &200.into()),
+        "{export}"
+    );
+    let kinds: Vec<String> = sqlx::query_scalar(
+        "SELECT a.error_kind FROM export_attempts a JOIN export_channels r ON r.id = a.run_id
+          WHERE a.error_kind IS NOT NULL ORDER BY r.channel_id",
+    )
+    .fetch_all(&service.pool())
+    .await
+    .unwrap();
+    assert_eq!(kinds, ["stalled", "dce_crashed"]);
 }
 
 #[tokio::test]
