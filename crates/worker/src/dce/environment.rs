@@ -84,7 +84,7 @@ mod tests {
 
     fn made(inherited: &[(&str, &str)]) -> BTreeMap<String, String> {
         let inherited = inherited.iter().map(|(name, value)| (OsString::from(name), OsString::from(value)));
-        let made = environment(&SecretString::from("the-token"), Path::new("/work/7"), inherited);
+        let made = environment(&SecretString::from("the-token"), Path::new("/var/dce/7"), inherited);
         let count = made.len();
         let map: BTreeMap<_, _> = made
             .into_iter()
@@ -115,7 +115,7 @@ mod tests {
             ("DOTNET_EnableDiagnostics", "0"),
             ("DOTNET_GCHeapHardLimit", "0x3000000"),
             ("FUCK_RUSSIA", "1"),
-            ("HOME", "/work/7"),
+            ("HOME", "/var/dce/7"),
             ("HTTPS_PROXY", "http://proxy:3128"),
             ("LANG", "C.UTF-8"),
             ("PATH", "/opt/bin"),

@@ -227,9 +227,9 @@ mod tests {
 
     #[test]
     fn parts_are_named_as_dce_names_them() {
-        let parts = Parts::new("/work/7".into());
-        assert_eq!(parts.path(1), Path::new("/work/7/part.json"));
-        assert_eq!(parts.path(2), Path::new("/work/7/part [part 2].json"));
+        let parts = Parts::new("/var/dce/7".into());
+        assert_eq!(parts.path(1), Path::new("/var/dce/7/part.json"));
+        assert_eq!(parts.path(2), Path::new("/var/dce/7/part [part 2].json"));
         assert!(is_part(&parts.path(1)) && is_part(&parts.path(12)));
         for other in ["part.txt", "part [part x].json", "partner.json", ".dotnet", "part [part 2].json.tmp"] {
             assert!(!is_part(Path::new(other)), "{other}");
