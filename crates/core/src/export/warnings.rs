@@ -132,7 +132,9 @@ impl Counters {
     pub fn add(&mut self, later: &Self) {
         self.blank += later.blank;
         self.reactions_short += later.reactions_short;
-        self.reaction_users_missing += later.reaction_users_missing;
+        // The count is whatever a document says.
+        self.reaction_users_missing =
+            self.reaction_users_missing.saturating_add(later.reaction_users_missing);
         self.shortened += later.shortened;
         self.users_left_out += later.users_left_out;
         self.shortened_ids.extend(later.shortened_ids.as_slice().iter().copied());
@@ -263,5 +265,12 @@ mod tests {
     fn every_code_is_unique() {
         let codes: std::collections::HashSet<_> = WarningKind::ALL.iter().map(|kind| kind.code()).collect();
         assert_eq!(codes.len(), WarningKind::ALL.len());
+    }
+
+    #[test]
+    fn a_count_that_a_document_makes_up_does_not_overflow() {
+        let mut sum = Counters { reaction_users_missing: u64::MAX, ..Counters::default() };
+        sum.add(&sum.clone());
+        assert_eq!(sum.reaction_users_missing, u64::MAX);
     }
 }

@@ -157,14 +157,49 @@ impl<'de> Visitor<'de> for FieldsVisitor {
     }
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Default)]
 struct Author<'a> {
-    #[serde(borrow)]
     id: Option<Text<'a>>,
-    #[serde(borrow)]
     name: Option<Text<'a>>,
-    #[serde(borrow, rename = "isBot")]
     is_bot: Option<&'a RawValue>,
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Author<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer
+            .deserialize_map(AuthorVisitor)
+            .and_then(|author| author.ok_or_else(|| serde::de::Error::custom("type")))
+    }
+}
+
+/// Like the message's own visitor: of a key that is there twice the last value counts, and only an object is an author.
+struct AuthorVisitor;
+
+impl<'de> Visitor<'de> for AuthorVisitor {
+    type Value = Option<Author<'de>>;
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an author")
+    }
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let (mut id, mut name, mut is_bot) = (None, None, None);
+        while let Some(key) = map.next_key::<Cow<'_, str>>()? {
+            let value: &'de RawValue = map.next_value()?;
+            match &*key {
+                "id" => id = Some(value),
+                "name" => name = Some(value),
+                "isBot" => is_bot = Some(value),
+                _ => {}
+            }
+        }
+        let text = |raw: Option<&'de RawValue>| -> Option<Option<Text<'de>>> {
+            match raw {
+                None => Some(None),
+                Some(raw) => serde_json::from_str(raw.get()).ok(),
+            }
+        };
+        let (Some(id), Some(name)) = (text(id), text(name)) else { return Ok(None) };
+        Ok(Some(Author { id, name, is_bot }))
+    }
 }
 
 /// Text borrowed from the JSON unless an escape stands in it. serde borrows a `Cow` only when told so, and
@@ -267,5 +302,14 @@ mod tests {
         let json = r#"{"id":"1","content":"a","id":"2","timestamp":"2024-07-03T09:46:40Z","content":"b"}"#;
         let message = Message::parse(json).unwrap();
         assert_eq!((message.id.get(), message.content.as_deref()), (2, Some("b")));
+    }
+
+    #[test]
+    fn of_an_authors_key_that_is_there_twice_the_last_counts_and_an_array_is_no_author() {
+        let message =
+            |author: &str| format!(r#"{{"id":"1","timestamp":"2024-01-01T00:00:00Z","author":{author}}}"#);
+        let twice = message(r#"{"id":"7","name":"a","name":"b"}"#);
+        assert_eq!(Message::parse(&twice).unwrap().author_name.as_deref(), Some("b"));
+        assert!(Message::parse(&message(r#"["8","a",true]"#)).is_err());
     }
 }

@@ -52,7 +52,10 @@ struct Reaction {
 /// DCE asks for the users of each reaction and takes a refusal for an empty list (DCE 2.47: facts).
 fn missing_users(reactions: &RawValue) -> u64 {
     let reactions: Vec<Reaction> = serde_json::from_str(reactions.get()).unwrap_or_default();
-    reactions.iter().map(|reaction| reaction.count.saturating_sub(reaction.users.len() as u64)).sum()
+    reactions
+        .iter()
+        .map(|reaction| reaction.count.saturating_sub(reaction.users.len() as u64))
+        .fold(0, u64::saturating_add)
 }
 
 #[cfg(test)]

@@ -30,10 +30,15 @@ pub(super) fn parse_time(text: &str) -> Result<DateTime<Utc>, (FaultCode, String
     };
     let time = time.to_utc();
     let millisecond = TimeDelta::milliseconds(1);
-    time.duration_round_up(millisecond).ok().filter(|time| Snowflake::first_at(*time).is_some()).ok_or((
-        FaultCode::OutOfRange,
-        "must lie between 2015-01-01T00:00:00Z, when Discord's ids begin, and the year 2154".into(),
-    ))
+    // A leap second is 23:59:60.5 to chrono and the next day's first half second to everybody else.
+    time.duration_round_up(millisecond)
+        .ok()
+        .and_then(|time| DateTime::from_timestamp_millis(time.timestamp_millis()))
+        .filter(|time| Snowflake::first_at(*time).is_some())
+        .ok_or((
+            FaultCode::OutOfRange,
+            "must lie between 2015-01-01T00:00:00Z, when Discord's ids begin, and the year 2154".into(),
+        ))
 }
 
 /// The leading `YYYY-MM-DD`, if that is how the text begins. chrono alone would also take signs, spaces and years of
@@ -121,5 +126,12 @@ mod tests {
         assert_eq!(rounded, "2024-07-03T09:50:40.124Z".parse::<DateTime<Utc>>().unwrap());
         let exact = parse_time("2024-07-03T09:50:40.123Z").unwrap();
         assert_eq!(exact, "2024-07-03T09:50:40.123Z".parse::<DateTime<Utc>>().unwrap());
+    }
+
+    #[test]
+    fn a_leap_second_is_the_next_second_so_that_windows_stay_in_order() {
+        let start = parse_time("2024-07-03T09:50:60.5Z").unwrap();
+        let end = parse_time("2024-07-03T09:51:00.2Z").unwrap();
+        assert!(start > end, "{start} {end}");
     }
 }
