@@ -31,7 +31,7 @@ impl Snowflake {
     }
 
     /// The smallest id of this moment's millisecond, or `None` before 2015 and beyond 2154:
-    /// DCE would wrap such a date to an id after everything (DCE 2.47: facts).
+    /// DCE would wrap such a date to an id after everything (DCE 2.47: docs/dce.md).
     pub fn first_at(time: DateTime<Utc>) -> Option<Self> {
         let ms = u64::try_from(time.timestamp_millis().checked_sub(DISCORD_EPOCH_MS)?).ok()?;
         (ms < 1 << 42).then_some(Self(ms << 22))

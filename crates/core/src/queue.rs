@@ -125,7 +125,7 @@ pub async fn push(connection: &mut PgConnection, tasks: &[NewTask]) -> Result<()
 
 /// Makes a worker known to the queue, which a fetch needs.
 pub async fn register_worker(pool: &PgPool, worker: &str) -> Result<(), QueueError> {
-    // The crate's own query takes a type that it does not export (facts of apalis-postgres 1.0.0).
+    // The crate's own query takes a type that it does not export (apalis-postgres 1.0.0).
     sqlx::query(
         "INSERT INTO apalis.workers (id, worker_type, storage_name, layers, last_seen)
          VALUES ($1, $2, 'dce-service', '', clock_timestamp())

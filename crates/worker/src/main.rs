@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 /// The settings are not usable.
 const EXIT_SETTINGS: u8 = 2;
-/// DCE needs about 0.3 s to say its version (DCE 2.47: facts); a cold disk may take longer.
+/// DCE needs about 0.3 s to say its version (DCE 2.47: docs/dce.md); a cold disk may take longer.
 const VERSION_LIMIT: Duration = Duration::from_secs(20);
 
 fn main() -> ExitCode {

@@ -36,7 +36,7 @@ pub enum Outcome {
 }
 
 /// Decides. A failed DCE leaves valid JSON with a self-consistent count that is too small, so only exit code 0 *and*
-/// closed documents *and* equal counts *and* their commit are complete (DCE 2.47: facts).
+/// closed documents *and* equal counts *and* their commit are complete (DCE 2.47: docs/dce.md).
 pub fn judge(
     stopped: Option<Stopped>,
     exit: &Exit,

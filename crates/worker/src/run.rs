@@ -26,9 +26,9 @@ use crate::watch::Watch;
 
 /// Messages in one of DCE's files; a file is deleted when its messages are committed, which bounds the disk.
 const MESSAGES_PER_PART: u32 = 5000;
-/// Batches on their way from the reader to the writer, besides the one being filled and the one being written.
+/// Batches on their way from the reader to the writer, besides the one being filled and those being written.
 const BATCHES_WAITING: usize = 2;
-/// DCE closes its output within 0.2 s of SIGINT (DCE 2.47: facts); after this it is killed.
+/// DCE closes its output within 0.2 s of SIGINT (DCE 2.47: docs/dce.md); after this it is killed.
 const STOP_PATIENCE: Duration = Duration::from_secs(10);
 /// How much of DCE's stderr the history keeps.
 const STDERR_KEPT: usize = 4000;

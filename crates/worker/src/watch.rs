@@ -10,7 +10,7 @@ use crate::outcome::Stopped;
 /// How often the output's size is looked at.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// Watches one attempt. DCE's stdout is no sign of life, it repeats itself while nothing happens (DCE 2.47: facts);
+/// Watches one attempt. DCE's stdout is no sign of life, it repeats itself while nothing happens (DCE 2.47: docs/dce.md);
 /// growth of its files is.
 #[derive(Debug)]
 pub struct Watch {

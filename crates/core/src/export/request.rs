@@ -260,7 +260,7 @@ fn check_filter(text: &str) -> Result<(), (FaultCode, String)> {
             "must not contain control characters or line breaks".into(),
         ));
     }
-    // DCE 2.47 takes every argument that begins like this for an option, wherever it stands (facts).
+    // DCE 2.47 takes every argument that begins like this for an option, wherever it stands (docs/dce.md).
     let name = text.strip_prefix("--").or_else(|| text.strip_prefix('-'));
     if name.is_some_and(|name| name.starts_with(char::is_alphabetic)) {
         return Err((

@@ -294,5 +294,5 @@ pub async fn checkpoint(ingest: &mut PgConnection, fence: &Fence, at: &Checkpoin
     if written.rows_affected() == 1 { Ok(()) } else { Err(StoreError::Lost) }
 }
 
-/// How long before its end a lease is renewed: four heartbeats fit into one lease.
+/// How often a worker renews its leases: four heartbeats fit into one lease.
 pub const HEARTBEAT: Duration = Duration::from_secs(5);

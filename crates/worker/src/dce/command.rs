@@ -8,7 +8,7 @@ use dce_core::ids::Snowflake;
 use super::version::{DceVersion, Dialect};
 
 /// One channel to export: one process of DCE, since it exits with 0 although one of several
-/// channels failed (DCE 2.47: facts).
+/// channels failed (DCE 2.47: docs/dce.md).
 #[derive(Debug, Clone)]
 pub struct ExportCommand {
     /// The channel or thread.

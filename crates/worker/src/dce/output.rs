@@ -1,7 +1,7 @@
 //! Follows the files DCE writes while it writes them.
 //!
 //! DCE closes part *k* before it creates part *k* + 1, and flushes after every message (DCE 2.47:
-//! facts). So a part is complete when the next one exists or the process has ended, and what has
+//! docs/dce.md). So a part is complete when the next one exists or the process has ended, and what has
 //! been written can be read at once. No call here waits for the process; all of them block on the
 //! disk and belong on a thread that may block.
 

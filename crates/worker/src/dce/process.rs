@@ -190,7 +190,7 @@ impl Running {
         self.exit.insert(exit).clone()
     }
 
-    /// Stops it: SIGINT, at which DCE closes its output within 0.2 s (DCE 2.47: facts), and SIGKILL
+    /// Stops it: SIGINT, at which DCE closes its output within 0.2 s (DCE 2.47: docs/dce.md), and SIGKILL
     /// of the whole group if it has not ended after `patience`.
     pub async fn stop(&mut self, patience: Duration) -> Exit {
         self.child.interrupt();

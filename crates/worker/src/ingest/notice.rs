@@ -49,7 +49,7 @@ struct Reaction {
 }
 
 /// How many users reactions count but do not list. A reaction may also list more, when it grew during the export.
-/// DCE asks for the users of each reaction and takes a refusal for an empty list (DCE 2.47: facts).
+/// DCE asks for the users of each reaction and takes a refusal for an empty list (DCE 2.47: docs/dce.md).
 fn missing_users(reactions: &RawValue) -> u64 {
     let reactions: Vec<Reaction> = serde_json::from_str(reactions.get()).unwrap_or_default();
     reactions

@@ -17,7 +17,7 @@ use crate::dce::{Followed, Follower, IdleWait};
 
 /// Bytes read from a file at once.
 const READ_BYTES: usize = 256 << 10;
-/// Bytes of rows in a batch (facts of the ingest: 2 MB; more gains nothing).
+/// Bytes of rows in a batch (measured: more than 2 MB gains nothing).
 const BATCH_BYTES: usize = 2 << 20;
 /// On a slow channel what has come so far is sent after this time.
 const BATCH_TIME: Duration = Duration::from_millis(100);
@@ -81,7 +81,7 @@ pub struct Reader {
     pub channel_id: Snowflake,
     /// For which export.
     pub job_id: Uuid,
-    /// Everything up to here is committed and counted; DCE's `--after` is exact (DCE 2.47: facts), so what comes from
+    /// Everything up to here is committed and counted; DCE's `--after` is exact (DCE 2.47: docs/dce.md), so what comes from
     /// below was not asked for.
     pub cursor: Option<Snowflake>,
     /// Where the batches go; bounded, so that a slow database slows the reader.

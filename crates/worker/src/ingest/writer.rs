@@ -1,7 +1,8 @@
 //! Writes batches: rows, counters and cursor in one transaction. The only SQL on our tables outside of the store.
 //!
-//! A batch goes straight into `messages` by binary COPY. If one of its rows is there already, that batch alone is
-//! repeated through a staging table with `ON CONFLICT DO NOTHING`; so is one whose COMMIT had no answer.
+//! A batch goes straight into `messages` by binary COPY, unless a look beforehand finds some of it archived. Then, or if
+//! the key refuses a row after all, or a COMMIT had no answer, that batch alone goes through a staging table with
+//! `ON CONFLICT DO NOTHING`.
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering};
