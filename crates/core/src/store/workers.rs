@@ -1,9 +1,12 @@
 //! Workers, as they announce themselves.
 
+use std::time::Duration;
+
 use sqlx::postgres::PgPool;
 
 use super::{StoreError, exactly_one};
 use crate::export::admission::LEASE;
+use crate::export::failure::FailureKind;
 use crate::queue;
 
 /// A worker process.
@@ -21,18 +24,29 @@ pub struct Worker {
     pub slots: u32,
 }
 
+/// Whether a worker takes runs. Those that do not have no places to give.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Readiness {
+    /// It was asked to end.
+    pub draining: bool,
+    /// What keeps it from starting runs: [`FailureKind::InvalidToken`] or [`FailureKind::DiskFull`].
+    pub problem: Option<FailureKind>,
+}
+
 /// Says that the worker is there; again after the row was pruned.
-pub async fn register(pool: &PgPool, worker: &Worker, draining: bool) -> Result<(), StoreError> {
+pub async fn register(pool: &PgPool, worker: &Worker, readiness: Readiness) -> Result<(), StoreError> {
     queue::register_worker(pool, &worker.id).await?;
     let written = sqlx::query!(
-        "INSERT INTO workers (id, host, version, dce_version, slots, draining) VALUES ($1, $2, $3, $4, $5, $6)
-         ON CONFLICT (id) DO UPDATE SET last_seen = clock_timestamp(), draining = excluded.draining",
+        "INSERT INTO workers (id, host, version, dce_version, slots, draining, problem) VALUES ($1, $2, $3, $4, $5, $6, $7)
+         ON CONFLICT (id) DO UPDATE
+            SET last_seen = clock_timestamp(), draining = excluded.draining, problem = excluded.problem",
         worker.id,
         worker.host,
         worker.version,
         worker.dce_version,
         i32::try_from(worker.slots).unwrap_or(i32::MAX),
-        draining,
+        readiness.draining,
+        readiness.problem.map(FailureKind::code),
     )
     .execute(pool)
     .await?;
@@ -46,12 +60,34 @@ pub async fn deregister(pool: &PgPool, worker: &str) -> Result<(), StoreError> {
 }
 
 /// Workers that were heard of within a lease.
-pub async fn live_count(pool: &PgPool) -> Result<i64, StoreError> {
-    let count = sqlx::query_scalar!(
-        r#"SELECT count(*) AS "count!" FROM workers WHERE last_seen > clock_timestamp() - make_interval(secs => $1)"#,
+pub async fn live(pool: &PgPool) -> Result<Vec<Readiness>, StoreError> {
+    let rows = sqlx::query!(
+        "SELECT draining, problem FROM workers
+          WHERE last_seen > clock_timestamp() - make_interval(secs => $1) ORDER BY id",
         LEASE.as_secs_f64()
     )
-    .fetch_one(pool)
+    .fetch_all(pool)
     .await?;
-    Ok(count)
+    Ok(rows
+        .into_iter()
+        .map(|row| Readiness {
+            draining: row.draining,
+            problem: row.problem.as_deref().and_then(FailureKind::from_code),
+        })
+        .collect())
+}
+
+/// Forgets workers not seen for `age`, which is well above a lease; the queue does once their last task is pruned.
+/// Returns how many. Any number of workers may do so at once.
+pub async fn prune(pool: &PgPool, age: Duration) -> Result<u64, StoreError> {
+    let deleted = sqlx::query!(
+        "DELETE FROM workers WHERE id = ANY (ARRAY(
+           SELECT id FROM workers WHERE last_seen < clock_timestamp() - make_interval(secs => $1)
+              FOR UPDATE SKIP LOCKED))",
+        age.as_secs_f64(),
+    )
+    .execute(pool)
+    .await?;
+    queue::prune_workers(pool, age).await?;
+    Ok(deleted.rows_affected())
 }
