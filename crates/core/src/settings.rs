@@ -2,6 +2,7 @@
 //! its remedy, and without the value: it may be a secret.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -44,7 +45,7 @@ impl Reader {
     }
 
     /// A whole number within bounds.
-    pub fn number(&mut self, name: &str, value: &str, bounds: std::ops::RangeInclusive<u32>) -> Option<u32> {
+    pub fn number(&mut self, name: &str, value: &str, bounds: RangeInclusive<u32>) -> Option<u32> {
         let number = value.trim().parse().ok().filter(|number| bounds.contains(number));
         if number.is_none() {
             self.mistake(
@@ -67,13 +68,37 @@ impl Reader {
         }
     }
 
-    /// A time span such as `25s`, `10m`, `2h`; not zero.
-    pub fn duration(&mut self, name: &str, value: &str) -> Option<Duration> {
-        let duration = humantime::parse_duration(value.trim()).ok().filter(|duration| !duration.is_zero());
+    /// A time span such as `25s`, `10m`, `2h`, within bounds.
+    pub fn duration(
+        &mut self,
+        name: &str,
+        value: &str,
+        bounds: RangeInclusive<Duration>,
+    ) -> Option<Duration> {
+        let duration =
+            humantime::parse_duration(value.trim()).ok().filter(|duration| bounds.contains(duration));
         if duration.is_none() {
-            self.mistake(name, "must be a time span such as 25s, 10m or 2h");
+            let [shortest, longest] = [bounds.start(), bounds.end()].map(|&d| humantime::format_duration(d));
+            self.mistake(
+                name,
+                format_args!("must be a time span such as 25s, 10m or 2h, from {shortest} to {longest}"),
+            );
         }
         duration
+    }
+
+    /// A limit in bytes such as `256MB`: 0 for none, else at least `least`.
+    pub fn size(&mut self, name: &str, value: &str, least: ByteSize) -> Option<ByteSize> {
+        let size = value.trim().parse().ok().filter(|&size| size == ByteSize(0) || size >= least);
+        if size.is_none() {
+            self.mistake(
+                name,
+                format_args!(
+                    "must be a size such as 256MB, 2GB or 1GiB, at least {least}, or 0 for no limit"
+                ),
+            );
+        }
+        size
     }
 
     /// The settings, or everything that is wrong. A reading that failed has noted why.
@@ -82,6 +107,49 @@ impl Reader {
             Some(settings) if self.mistakes.is_empty() => Ok(settings),
             _ => Err(Mistakes(self.mistakes)),
         }
+    }
+}
+
+/// A number of bytes. Written with a decimal unit, read with a decimal (`MB`) or binary (`MiB`) one or none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ByteSize(pub u64);
+
+/// Why a text is no size.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("must be a size such as 256MB, 2GB or 1GiB")]
+pub struct NotASize;
+
+/// The decimal units, for reading and writing.
+const DECIMAL_UNITS: [(&str, u64); 5] =
+    [("TB", 1_000_000_000_000), ("GB", 1_000_000_000), ("MB", 1_000_000), ("KB", 1000), ("B", 1)];
+/// The binary ones, for reading.
+const BINARY_UNITS: [(&str, u64); 4] =
+    [("TiB", 1 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
+
+impl FromStr for ByteSize {
+    type Err = NotASize;
+
+    fn from_str(text: &str) -> Result<Self, NotASize> {
+        let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+        let (number, unit) = text.split_at(digits);
+        let number: u64 = number.parse().map_err(|_| NotASize)?;
+        let unit = unit.trim_start();
+        let bytes = DECIMAL_UNITS
+            .iter()
+            .chain(&BINARY_UNITS)
+            .find(|(name, _)| name.eq_ignore_ascii_case(unit))
+            .map_or(unit.is_empty().then_some(1), |&(_, bytes)| Some(bytes))
+            .ok_or(NotASize)?;
+        number.checked_mul(bytes).map(Self).ok_or(NotASize)
+    }
+}
+
+/// At most one decimal, rounded down.
+impl fmt::Display for ByteSize {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (unit, bytes) = DECIMAL_UNITS.into_iter().find(|&(_, bytes)| self.0 >= bytes).unwrap_or(("B", 1));
+        let (whole, tenths) = (self.0 / bytes, self.0 % bytes * 10 / bytes);
+        if tenths == 0 { write!(f, "{whole} {unit}") } else { write!(f, "{whole}.{tenths} {unit}") }
     }
 }
 
@@ -108,15 +176,19 @@ pub fn load_dotenv() -> Result<(), Mistakes> {
 mod tests {
     use super::*;
 
+    const SPANS: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_hours(24);
+    const LEAST: ByteSize = ByteSize(1_000_000);
+
     #[test]
     fn all_mistakes_are_reported_and_no_value() {
         let mut reader = Reader::default();
         reader.required("A", Some(String::new()), "the address");
         reader.number("B", "hunter2", 1..=9);
-        reader.duration("C", "hunter2");
+        reader.duration("C", "hunter2", SPANS);
         reader.flag("D", "hunter2");
+        reader.size("E", "hunter2", LEAST);
         let text = reader.finish(Some(())).unwrap_err().to_string();
-        for name in ["A is not set", "B must", "C must", "D must"] {
+        for name in ["A is not set", "B must", "C must", "D must", "E must"] {
             assert!(text.contains(name), "{text}");
         }
         assert!(!text.contains("hunter2"));
@@ -125,9 +197,52 @@ mod tests {
     #[test]
     fn good_values_are_read() {
         let mut reader = Reader::default();
-        assert_eq!(reader.duration("C", "10m"), Some(Duration::from_mins(10)));
+        assert_eq!(reader.duration("C", "10m", SPANS), Some(Duration::from_mins(10)));
         assert_eq!(reader.number("B", " 9 ", 1..=9), Some(9));
         assert_eq!(reader.flag("D", "TRUE"), Some(true));
+        assert_eq!(reader.size("E", " 2GB ", LEAST), Some(ByteSize(2_000_000_000)));
+        assert_eq!(reader.size("F", "0", LEAST), Some(ByteSize(0)));
         assert!(reader.finish(Some(())).is_ok());
+    }
+
+    #[test]
+    fn absurd_values_are_told_with_the_bounds() {
+        let mut reader = Reader::default();
+        for span in ["0", "0s", "1ns", "999ms", "25h", "600", "", "18446744073709551615s", "-1s"] {
+            assert_eq!(reader.duration("SPAN", span, SPANS), None, "{span}");
+        }
+        for size in ["256", "999KB", "", "-1MB", "1.5GB", "99999999TB", "MB", "2 GB x", "2G"] {
+            assert_eq!(reader.size("SIZE", size, LEAST), None, "{size}");
+        }
+        let text = reader.finish(Some(())).unwrap_err().to_string();
+        assert!(text.contains("SPAN must be a time span such as 25s, 10m or 2h, from 1s to 1day"), "{text}");
+        assert!(
+            text.contains("SIZE must be a size such as 256MB, 2GB or 1GiB, at least 1 MB, or 0"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn sizes_are_read_in_both_units_and_written_in_one() {
+        for (text, bytes) in [
+            ("1048576", 1 << 20),
+            ("512MB", 512_000_000),
+            ("512 mb", 512_000_000),
+            ("1GiB", 1 << 30),
+            ("3kib", 3072),
+            ("7B", 7),
+        ] {
+            assert_eq!(text.parse(), Ok(ByteSize(bytes)), "{text}");
+        }
+        for (bytes, text) in [
+            (0, "0 B"),
+            (999, "999 B"),
+            (1000, "1 KB"),
+            (255_999_999, "255.9 MB"),
+            (2_000_000_000, "2 GB"),
+            (u64::MAX, "18446744 TB"),
+        ] {
+            assert_eq!(ByteSize(bytes).to_string(), text);
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 #![expect(clippy::doc_markdown, reason = "--help shows these comments as they are")]
 
+use std::ops::RangeInclusive;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -9,9 +10,16 @@ use std::time::Duration;
 use clap::{Args, Parser};
 use dce_core::db::DatabaseUrl;
 use dce_core::export::admission::AdmissionLimit;
-use dce_core::settings::{Mistakes, Reader};
+use dce_core::settings::{ByteSize, Mistakes, Reader};
 use dce_core::telemetry::LogFormat;
 use secrecy::SecretString;
+
+/// What a timeout may be. Shorter ones would end every attempt, longer ones are a slip of the hand.
+const TIMEOUTS: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(30 * 24 * 3600);
+/// What the end of a worker may take.
+const GRACES: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(24 * 3600);
+/// A smaller limit is one whose unit was forgotten.
+const LEAST_DISK_LIMIT: ByteSize = ByteSize(1_000_000);
 
 /// Runs DiscordChatExporter and streams what it writes into Postgres.
 #[derive(Debug, Parser)]
@@ -37,6 +45,12 @@ pub struct RawSettings {
     /// Where exports are written before they are in Postgres; must not contain %. [default: dce-worker in the system's temporary folder]
     #[arg(long, env = "WORK_DIR")]
     work_dir: Option<PathBuf>,
+    /// No attempt starts, and running ones are stopped, when less than this is free where WORK_DIR is. 0: no such limit.
+    #[arg(long, env = "MIN_FREE_DISK", default_value = "256MB")]
+    min_free_disk: String,
+    /// Most that one attempt's files may take that are not stored yet; an attempt with more is stopped and resumed. 0: no such limit.
+    #[arg(long, env = "ATTEMPT_DISK_LIMIT", default_value = "2GB")]
+    attempt_disk_limit: String,
     /// Exports at a time in this process.
     #[arg(long, env = "WORKER_CONCURRENCY", default_value = "2")]
     worker_concurrency: String,
@@ -46,7 +60,7 @@ pub struct RawSettings {
     /// Longest time for one attempt, e.g. 6h. [default: none]
     #[arg(long, env = "EXPORT_TIMEOUT")]
     export_timeout: Option<String>,
-    /// An attempt whose output did not grow for so long is ended and resumed.
+    /// An attempt whose output did not grow for so long is ended and resumed. A filter that matches little needs more.
     #[arg(long, env = "STALL_TIMEOUT", default_value = "10m")]
     stall_timeout: String,
     /// From SIGTERM to the end; its last 12 s are for stopping exports and handing them to other workers.
@@ -83,6 +97,10 @@ pub struct Settings {
     pub dce_bin: PathBuf,
     /// Where attempts have their folders.
     pub work_dir: PathBuf,
+    /// What should be free where that is; 0: no limit.
+    pub min_free_disk: ByteSize,
+    /// What one attempt's files may take; 0: no limit.
+    pub attempt_disk_limit: ByteSize,
     /// Runs at a time.
     pub slots: u32,
     /// Sessions that write messages.
@@ -125,9 +143,12 @@ impl Settings {
         let work_dir = read_work_dir(reader, raw.work_dir);
         let slots = reader.number("WORKER_CONCURRENCY", &raw.worker_concurrency, 1..=64);
         let ingest_connections = reader.number("INGEST_CONNECTIONS", &raw.ingest_connections, 1..=8);
-        let export_timeout = raw.export_timeout.map(|value| reader.duration("EXPORT_TIMEOUT", &value));
-        let stall_timeout = reader.duration("STALL_TIMEOUT", &raw.stall_timeout);
-        let shutdown_grace = reader.duration("SHUTDOWN_GRACE", &raw.shutdown_grace);
+        let min_free_disk = reader.size("MIN_FREE_DISK", &raw.min_free_disk, LEAST_DISK_LIMIT);
+        let attempt_disk_limit = reader.size("ATTEMPT_DISK_LIMIT", &raw.attempt_disk_limit, LEAST_DISK_LIMIT);
+        let export_timeout =
+            raw.export_timeout.map(|value| reader.duration("EXPORT_TIMEOUT", &value, TIMEOUTS));
+        let stall_timeout = reader.duration("STALL_TIMEOUT", &raw.stall_timeout, TIMEOUTS);
+        let shutdown_grace = reader.duration("SHUTDOWN_GRACE", &raw.shutdown_grace, GRACES);
         let max_parallel_runs =
             raw.max_parallel_runs.map(|value| reader.number("MAX_PARALLEL_RUNS", &value, 1..=10_000));
         let migrate = reader.flag("MIGRATE_ON_START", &raw.migrate_on_start);
@@ -139,6 +160,8 @@ impl Settings {
             token: SecretString::from(token?.trim()),
             dce_bin: dce_bin?,
             work_dir: work_dir?,
+            min_free_disk: min_free_disk?,
+            attempt_disk_limit: attempt_disk_limit?,
             slots: slots?,
             ingest_connections: ingest_connections?,
             export_timeout: export_timeout.flatten(),
@@ -174,4 +197,52 @@ fn read_work_dir(reader: &mut Reader, work_dir: Option<PathBuf>) -> Option<PathB
         return None;
     }
     std::path::absolute(work_dir).map_err(|error| reader.mistake("WORK_DIR", error)).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(arguments: &[&str]) -> Result<Settings, Mistakes> {
+        let complete = [
+            "dce-worker",
+            "--database-url",
+            "postgres://h/d",
+            "--discord-token",
+            "t",
+            "--dce-bin",
+            "/bin/sh",
+        ];
+        Settings::read(CommandLine::try_parse_from(complete.iter().chain(arguments)).unwrap().raw, false)
+    }
+
+    #[test]
+    fn an_attempt_has_limits_by_default() {
+        let settings = read(&[]).unwrap();
+        assert_eq!(settings.min_free_disk, ByteSize(256_000_000));
+        assert_eq!(settings.attempt_disk_limit, ByteSize(2_000_000_000));
+        assert_eq!(settings.stall_timeout, Duration::from_mins(10));
+        assert_eq!(settings.export_timeout, None);
+    }
+
+    #[test]
+    fn limits_that_would_end_every_attempt_are_refused_all_at_once() {
+        let absurd = [
+            ["--export-timeout", "0"],
+            ["--stall-timeout", "1000years"],
+            ["--shutdown-grace", "1ms"],
+            ["--min-free-disk", "256"],
+            ["--attempt-disk-limit", "1KB"],
+        ];
+        let text = read(absurd.as_flattened()).unwrap_err().to_string();
+        for mistake in [
+            "EXPORT_TIMEOUT must be a time span such as 25s, 10m or 2h, from 1s to 30days",
+            "STALL_TIMEOUT must",
+            "SHUTDOWN_GRACE must",
+            "MIN_FREE_DISK must be a size such as 256MB, 2GB or 1GiB, at least 1 MB, or 0",
+            "ATTEMPT_DISK_LIMIT must",
+        ] {
+            assert!(text.contains(mistake), "{text}");
+        }
+    }
 }
