@@ -17,6 +17,10 @@ const TRANSACTION_POOLER_PORT: u16 = 6543;
 const PATIENCE_AT_START: Duration = Duration::from_mins(1);
 /// Pause between two tries at start.
 const PAUSE_AT_START: Duration = Duration::from_secs(1);
+/// How long a session may take to open: a server that takes connections and says nothing is away too.
+const CONNECT_LIMIT: Duration = Duration::from_secs(5);
+/// How long a session may take to become fit again when it comes back to its pool.
+const RELEASE_LIMIT: Duration = Duration::from_secs(2);
 
 /// What can go wrong before the first query. None of the texts contains the URL or its password.
 #[derive(Debug, thiserror::Error)]
@@ -109,6 +113,12 @@ impl Purpose {
 
 async fn set_up(connection: &mut PgConnection, purpose: Purpose, name: &str) -> sqlx::Result<()> {
     connection.execute(purpose.settings()).await?;
+    // What was said to be stored must survive a crash of the server, whatever the server's default is.
+    connection
+        .execute(
+            "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'",
+        )
+        .await?;
     // After connecting: a pooler hands sessions on, with the name of whoever opened them.
     sqlx::query("SELECT set_config('application_name', $1, false)").bind(name).execute(connection).await?;
     Ok(())
@@ -118,12 +128,19 @@ fn pool(url: &DatabaseUrl, purpose: Purpose, name: &str, max: u32) -> PgPool {
     let name = name.to_owned();
     PgPoolOptions::new()
         .max_connections(max)
-        .acquire_timeout(Duration::from_secs(5))
+        .acquire_timeout(CONNECT_LIMIT)
         .idle_timeout(None)
         .max_lifetime(None)
         .after_connect(move |connection, _| {
             let name = name.clone();
             Box::pin(async move { set_up(connection, purpose, &name).await })
+        })
+        // The pool itself would wait for a silent server without end, with the place of the session taken.
+        .after_release(|connection, _| {
+            Box::pin(async move {
+                let fit = tokio::time::timeout(RELEASE_LIMIT, connection.ping()).await;
+                fit.map_err(|_| sqlx::Error::PoolTimedOut)?.map(|()| true)
+            })
         })
         .connect_lazy_with(url.0.clone())
 }
@@ -140,9 +157,17 @@ pub fn connect_listen(url: &DatabaseUrl, name: &str) -> PgPool {
 
 /// One session for bulk writes; `name` is the worker's id, by which a rescue recognises it.
 pub async fn connect_ingest(url: &DatabaseUrl, name: &str) -> sqlx::Result<PgConnection> {
-    let mut connection = PgConnection::connect_with(&url.0).await?;
-    set_up(&mut connection, Purpose::Ingest, name).await?;
-    Ok(connection)
+    let connect = async {
+        let mut connection = PgConnection::connect_with(&url.0).await?;
+        set_up(&mut connection, Purpose::Ingest, name).await?;
+        Ok(connection)
+    };
+    tokio::time::timeout(CONNECT_LIMIT, connect).await.map_err(|_| sqlx::Error::PoolTimedOut)?
+}
+
+async fn connect_once(url: &DatabaseUrl) -> Result<PgConnection, DbError> {
+    let connected = tokio::time::timeout(CONNECT_LIMIT, PgConnection::connect_with(&url.0)).await;
+    connected.map_err(|_| DbError::Connect(sqlx::Error::PoolTimedOut))?.map_err(DbError::Connect)
 }
 
 /// Whether the database answers.
@@ -157,14 +182,23 @@ pub async fn migrate(url: &str) -> Result<(), DbError> {
 }
 
 async fn migrate_at(url: &DatabaseUrl) -> Result<(), DbError> {
-    let mut connection = PgConnection::connect_with(&url.0).await.map_err(DbError::Connect)?;
+    let mut connection = connect_once(url).await?;
     // Somebody else's migration may hold the lock for long; a login's statement limit (Supabase: 2 min) may be shorter.
     connection.execute("SET statement_timeout = 0").await.map_err(DbError::Connect)?;
+    if is_read_only(&mut connection).await.map_err(DbError::Connect)? {
+        tracing::error!("database.read_only: it is not brought up to date; what is there can be read");
+        return connection.close().await.map_err(DbError::Connect);
+    }
     let mut migrations = sqlx::migrate!("../../migrations");
     migrations.set_ignore_missing(true);
     migrations.run_direct(None, &mut connection, false).await?;
     queue::set_up(&mut connection).await?;
     connection.close().await.map_err(DbError::Connect)
+}
+
+/// Whether sessions take no writes, e.g. on Supabase over its quota.
+async fn is_read_only(connection: &mut PgConnection) -> sqlx::Result<bool> {
+    sqlx::query_scalar("SELECT current_setting('transaction_read_only') = 'on'").fetch_one(connection).await
 }
 
 /// What a start needs: the database there, the schema up to date if asked for.
@@ -176,7 +210,7 @@ pub async fn prepare(url: &DatabaseUrl, migrate: bool) -> Result<(), DbError> {
             if migrate {
                 return migrate_at(url).await;
             }
-            let connection = PgConnection::connect_with(&url.0).await.map_err(DbError::Connect)?;
+            let connection = connect_once(url).await?;
             connection.close().await.map_err(DbError::Connect)
         };
         match tried.await {

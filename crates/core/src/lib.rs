@@ -3,6 +3,7 @@
 pub mod db;
 pub mod export;
 pub mod ids;
+pub mod notices;
 pub mod queue;
 pub mod settings;
 pub mod store;

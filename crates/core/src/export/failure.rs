@@ -44,7 +44,7 @@ failures! {
     /// Discord does not take the token.
     InvalidToken = "invalid_token", false,
         "Discord does not accept the token.",
-        "Set DISCORD_TOKEN on the workers to a valid bot token, restart them, then export again.";
+        "Set DISCORD_TOKEN on the workers to a valid bot token and restart them, then retry the export.";
     /// 403 on the channel or its messages.
     MissingAccess = "missing_access", false,
         "The bot is not allowed to read this channel.",
@@ -129,6 +129,10 @@ failures! {
     DatabaseUnavailable = "database_unavailable", true,
         "The database could not be reached.",
         "Nothing to do: the export goes on by itself once the database is back.";
+    /// Postgres takes no writes (25006).
+    DatabaseReadOnly = "database_read_only", true,
+        "The database takes no writes, for instance because its disk quota is used up.",
+        "Make room or enlarge the database; the export goes on by itself once it takes writes again.";
     /// The worker's own fault.
     WorkerError = "worker_error", true,
         "The worker met an error of its own.",

@@ -64,6 +64,18 @@ pub async fn hand_back(
     end_attempt(pool, fence, &ending, limit).await
 }
 
+/// The worker could not go on, for a reason that is not the run's: it costs the run nothing, and the reason is shown.
+pub async fn hand_back_because(
+    pool: &PgPool,
+    fence: &Fence,
+    reason: &Failure,
+    report: &AttemptReport,
+    limit: AdmissionLimit,
+) -> Result<RunStatus, StoreError> {
+    let ending = Ending { end: End::HandedBack, failure: Some(reason), jitter: 0.0, report };
+    end_attempt(pool, fence, &ending, limit).await
+}
+
 pub(crate) struct Ending<'a> {
     pub(crate) end: End,
     pub(crate) failure: Option<&'a Failure>,

@@ -3,13 +3,16 @@
 //! committed before it began. Time is `clock_timestamp()`: `now()` is as old as its transaction.
 
 pub mod admission;
+pub mod backends;
 pub mod channels;
 pub mod control;
 pub mod ends;
 pub mod exports;
 pub mod reconcile;
 pub mod runs;
+pub mod tokens;
 pub mod view;
+pub mod waiting;
 pub mod workers;
 
 use std::time::Duration;
@@ -28,6 +31,9 @@ pub enum StoreError {
     /// The queue refused.
     #[error(transparent)]
     Queue(#[from] QueueError),
+    /// No answer came in time: the database is out of reach, or overloaded.
+    #[error("the database did not answer within {} s", .0.as_secs())]
+    TimedOut(Duration),
     /// The fence did not hold: the run has another owner, or none, by now.
     #[error("the run is no longer this worker's")]
     Lost,
@@ -56,8 +62,11 @@ impl StoreError {
         }
     }
 
-    /// The database is away, starting, stopping or full.
+    /// The database is away, starting, stopping, or has no free connection.
     pub fn is_unavailable(&self) -> bool {
+        if matches!(self, Self::TimedOut(_)) {
+            return true;
+        }
         match self.database() {
             Some(
                 sqlx::Error::Io(_)
@@ -70,6 +79,12 @@ impl StoreError {
                 .is_some_and(|code| code.starts_with("57P") || code.starts_with("08") || code == "53300"),
             _ => false,
         }
+    }
+
+    /// The database answers but lacks disk, memory or locks (53…), or its own system failed it (58…). Someone may have to
+    /// look after it.
+    pub fn is_exhausted(&self) -> bool {
+        self.code().is_some_and(|code| code != "53300" && (code.starts_with("53") || code.starts_with("58")))
     }
 
     /// The database takes no writes (25006), e.g. a free Supabase project over 500 MB.
@@ -86,6 +101,7 @@ impl StoreError {
     pub fn is_passing(&self) -> bool {
         // 55P03 lock_timeout, 57014 statement_timeout, 25P03 idle_in_transaction, 40P01 deadlock, 40001 serialization.
         self.is_unavailable()
+            || self.is_exhausted()
             || matches!(self.code().as_deref(), Some("55P03" | "57014" | "25P03" | "40P01" | "40001"))
     }
 }
@@ -99,6 +115,17 @@ pub(crate) fn exactly_one(statement: &'static str, touched: u64) -> Result<(), S
 const REPEATS: u32 = 5;
 /// Pause before a repetition.
 const REPEAT_PAUSE: Duration = Duration::from_millis(200);
+/// How long one try may take. The server ends each statement after 4 s; this is for a server that is out of reach although
+/// the connection stands, which no timeout of TCP ends within minutes.
+pub const ANSWER_LIMIT: Duration = Duration::from_secs(10);
+
+/// Bounds a query from this side. Cut off, its connection goes back to the pool only if it answers.
+pub async fn in_time<T>(query: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    match tokio::time::timeout(ANSWER_LIMIT, query).await {
+        Ok(answer) => answer,
+        Err(_) => Err(StoreError::TimedOut(ANSWER_LIMIT)),
+    }
+}
 
 /// Repeats a transition that met a passing error. The transition itself must find out whether an earlier try of its
 /// own committed although its answer was lost.
@@ -108,7 +135,7 @@ where
 {
     let mut repeats = 0;
     loop {
-        match transition().await {
+        match in_time(transition()).await {
             Err(error) if error.is_passing() && repeats < REPEATS => {
                 repeats += 1;
                 tracing::debug!(error = %error, repeats, "transition.repeated");

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::ends::{AttemptReport, Ending, HeldRun, leave_running};
 use super::exports::{lock_of, settle};
-use super::{StoreError, admission};
+use super::{StoreError, admission, backends};
 use crate::export::admission::{AdmissionLimit, LEASE};
 use crate::export::failure::{Failure, FailureKind};
 use crate::export::state::{End, RunStatus};
@@ -38,16 +38,19 @@ pub async fn expired(pool: &PgPool) -> Result<Vec<Expired>, StoreError> {
 /// Ends the sessions of an expired attempt and waits up to a second for their end, before anything is locked:
 /// a paused worker's open COPY would block its successor, and no timeout ends it. Returns how many were ended.
 pub async fn terminate_backends(pool: &PgPool, expired: &Expired) -> Result<i64, StoreError> {
-    // All three must match: a pid alone may be somebody else's by now, a pooler hands sessions on.
-    let ended = sqlx::query_scalar!(
-        r#"SELECT count(pg_terminate_backend(s.pid, 1000)) AS "count!"
-             FROM jsonb_to_recordset($1) AS b (pid int, backend_start timestamptz, application_name text)
-             JOIN pg_stat_activity s USING (pid, backend_start, application_name)"#,
-        expired.backends
+    let mut connection = pool.acquire().await?;
+    backends::end(&mut connection, &expired.backends).await
+}
+
+/// Whether the server started less than a lease ago: then leases ran out while nobody could renew them.
+pub async fn has_just_started(pool: &PgPool) -> Result<bool, StoreError> {
+    let recent = sqlx::query_scalar!(
+        r#"SELECT clock_timestamp() < pg_postmaster_start_time() + make_interval(secs => $1) AS "recent!""#,
+        LEASE.as_secs_f64()
     )
     .fetch_one(pool)
     .await?;
-    Ok(ended)
+    Ok(recent)
 }
 
 /// Takes the run from its dead owner, in a transaction of its own; due at once. `None`: not now, or not any more.

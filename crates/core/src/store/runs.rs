@@ -2,6 +2,7 @@
 //! How ownership ends is in [`super::ends`].
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -74,21 +75,49 @@ pub enum Claim {
     Nothing,
 }
 
-/// Claims the run that a fetched task calls and acknowledges the task, in one transaction.
+/// Claims the run that a fetched task calls and acknowledges the task, in one transaction. A worker claims one task at a
+/// time, so that a repetition after a lost answer can tell that a run is its own.
 pub async fn claim(pool: &PgPool, task: &queue::Task, worker: &str) -> Result<Claim, StoreError> {
+    let answer_may_be_lost = &AtomicBool::new(false);
     repeated(move || async move {
         let mut tx = pool.begin().await?;
         let claim = if let Some(run_id) = task.run_id {
-            claim_locked(&mut tx, run_id, &task.id, worker).await?
+            match claim_locked(&mut tx, run_id, &task.id, worker).await? {
+                Claim::Nothing if answer_may_be_lost.load(Ordering::Relaxed) => {
+                    claimed_before(&mut tx, run_id, worker).await?
+                }
+                claim => claim,
+            }
         } else {
             tracing::error!(task_id = task.id, "task.unreadable, forgotten");
             Claim::Nothing
         };
         queue::acknowledge(&mut tx, &task.id, worker).await?;
+        answer_may_be_lost.store(true, Ordering::Relaxed);
         tx.commit().await?;
         Ok(claim)
     })
     .await
+}
+
+/// The run that an earlier try of this claim took, if it did.
+async fn claimed_before(
+    connection: &mut PgConnection,
+    run_id: Uuid,
+    worker: &str,
+) -> Result<Claim, StoreError> {
+    let row = sqlx::query_as!(
+        ClaimedRow,
+        r#"SELECT x.job_id, x.attempt, x.channel_id AS "channel_id!", x.upper_message_id AS "upper!", x.cursor_message_id,
+                  x.message_count, x.repaired_count, x.warnings, x.bytes_read, e.start_at, e.options, e.request_id
+             FROM export_channels x JOIN exports e USING (job_id)
+            WHERE x.id = $1 AND x.lease_owner = $2 AND x.status = 'running'"#,
+        run_id,
+        worker
+    )
+    .fetch_optional(connection)
+    .await?;
+    row.map_or(Ok(Claim::Nothing), |row| row.won(run_id, worker))
 }
 
 async fn claim_locked(
@@ -114,7 +143,8 @@ async fn claim_locked(
         return Ok(Claim::Nothing);
     }
     // A run without an end gets one at its first claim, so that all its attempts read the same window.
-    let row = sqlx::query!(
+    let row = sqlx::query_as!(
+        ClaimedRow,
         r#"UPDATE export_channels x
               SET status = 'running', attempt = x.attempt + 1, task_id = NULL, lease_owner = $3,
                   lease_expires_at = clock_timestamp() + make_interval(secs => $4),
@@ -123,7 +153,7 @@ async fn claim_locked(
                     (trunc(extract(epoch FROM coalesce(e.end_at, clock_timestamp())) * 1000 - $5::bigint) * 4194304)::text)
              FROM exports e
             WHERE x.id = $1 AND x.task_id = $2 AND x.status = 'pending' AND e.job_id = x.job_id
-           RETURNING x.attempt, x.channel_id AS "channel_id!", x.upper_message_id AS "upper!", x.cursor_message_id,
+           RETURNING x.job_id, x.attempt, x.channel_id AS "channel_id!", x.upper_message_id AS "upper!", x.cursor_message_id,
                      x.message_count, x.repaired_count, x.warnings, x.bytes_read, e.start_at, e.options, e.request_id"#,
         run_id,
         task_id,
@@ -145,20 +175,43 @@ async fn claim_locked(
     .await?;
     exactly_one("insert attempt", noted.rows_affected())?;
     exports::settle(connection, export.job_id).await?;
-    Ok(Claim::Won(Box::new(ClaimedRun {
-        fence: Fence { run_id, attempt: row.attempt, worker: worker.to_owned() },
-        job_id: export.job_id,
-        channel_id: stored_id(&row.channel_id)?,
-        start_at: row.start_at,
-        upper: stored_id(&row.upper)?,
-        cursor: row.cursor_message_id.as_deref().map(stored_id).transpose()?,
-        message_count: row.message_count,
-        repaired_count: row.repaired_count,
-        counters: Counters::of(&row.warnings),
-        bytes_read: row.bytes_read,
-        options: serde_json::from_value(row.options).map_err(|error| sqlx::Error::Decode(error.into()))?,
-        request_id: row.request_id,
-    })))
+    row.won(run_id, worker)
+}
+
+/// What a claim reads of its run.
+struct ClaimedRow {
+    job_id: Uuid,
+    attempt: i32,
+    channel_id: String,
+    upper: String,
+    cursor_message_id: Option<String>,
+    message_count: i64,
+    repaired_count: i64,
+    warnings: serde_json::Value,
+    bytes_read: i64,
+    start_at: Option<DateTime<Utc>>,
+    options: serde_json::Value,
+    request_id: Option<String>,
+}
+
+impl ClaimedRow {
+    fn won(self, run_id: Uuid, worker: &str) -> Result<Claim, StoreError> {
+        Ok(Claim::Won(Box::new(ClaimedRun {
+            fence: Fence { run_id, attempt: self.attempt, worker: worker.to_owned() },
+            job_id: self.job_id,
+            channel_id: stored_id(&self.channel_id)?,
+            start_at: self.start_at,
+            upper: stored_id(&self.upper)?,
+            cursor: self.cursor_message_id.as_deref().map(stored_id).transpose()?,
+            message_count: self.message_count,
+            repaired_count: self.repaired_count,
+            counters: Counters::of(&self.warnings),
+            bytes_read: self.bytes_read,
+            options: serde_json::from_value(self.options)
+                .map_err(|error| sqlx::Error::Decode(error.into()))?,
+            request_id: self.request_id,
+        })))
+    }
 }
 
 /// An id that a CHECK constraint guarantees to be digits; more than 64 bits is a row that nobody here wrote.

@@ -5,6 +5,7 @@ use serde::Serialize;
 use sqlx::postgres::PgPool;
 use uuid::Uuid;
 
+use super::waiting::{Obstacle, Surroundings};
 use super::{StoreError, repeated};
 
 /// An export with its runs; field names are column names.
@@ -36,6 +37,9 @@ pub struct ExportView {
     pub repaired_count: i64,
     /// Bytes of DCE's output read so far.
     pub bytes_read: i64,
+    /// Why none of its runs that are due starts, if somebody has to do something about it; null while they wait for their
+    /// turn, and when none is due.
+    pub waiting: Option<Obstacle>,
     /// From the first claim to the end; null until then.
     pub duration_ms: Option<i64>,
     /// Of the first failed run: `code`, `message`, `action`, `channel_id`.
@@ -120,20 +124,36 @@ impl RunView {
     }
 }
 
-/// One export with its runs, in one snapshot.
+/// One export with its runs, in one snapshot, and what keeps them waiting.
 pub async fn find(pool: &PgPool, job_id: Uuid) -> Result<Option<ExportView>, StoreError> {
     // On a busy machine the session's idle limit may end the transaction between two statements.
-    repeated(move || read(pool, job_id)).await
+    repeated(move || async move {
+        let Some(Snapshot { mut export, any_due }) = read(pool, job_id).await? else { return Ok(None) };
+        if any_due {
+            export.waiting = Surroundings::look(pool).await?.obstacle();
+        }
+        Ok(Some(export))
+    })
+    .await
 }
 
-async fn read(pool: &PgPool, job_id: Uuid) -> Result<Option<ExportView>, StoreError> {
+/// What one transaction sees.
+struct Snapshot {
+    export: ExportView,
+    /// Whether a pending run's time has come.
+    any_due: bool,
+}
+
+async fn read(pool: &PgPool, job_id: Uuid) -> Result<Option<Snapshot>, StoreError> {
     let mut tx = pool.begin().await?;
     // Export and runs are two statements: without one snapshot a run could end between them.
     sqlx::query!("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY").execute(&mut *tx).await?;
     let Some(export) = sqlx::query!(
-        "SELECT job_id, status, channel_id, start_at, end_at, format, media, options, duration_ms, error,
-                request_id, requested_by, version, cancel_requested_at, created_at, started_at, finished_at
-           FROM exports WHERE job_id = $1",
+        r#"SELECT job_id, status, channel_id, start_at, end_at, format, media, options, duration_ms, error,
+                  request_id, requested_by, version, cancel_requested_at, created_at, started_at, finished_at,
+                  EXISTS (SELECT FROM export_channels r WHERE r.job_id = exports.job_id AND r.status = 'pending'
+                                                          AND r.run_at <= clock_timestamp()) AS "any_due!"
+             FROM exports WHERE job_id = $1"#,
         job_id
     )
     .fetch_optional(&mut *tx)
@@ -154,7 +174,7 @@ async fn read(pool: &PgPool, job_id: Uuid) -> Result<Option<ExportView>, StoreEr
     .await?;
     tx.commit().await?;
     let sum = |count: fn(&RunView) -> i64| runs.iter().map(count).sum();
-    Ok(Some(ExportView {
+    let view = ExportView {
         job_id: export.job_id,
         status: export.status,
         channel_id: export.channel_id,
@@ -168,6 +188,7 @@ async fn read(pool: &PgPool, job_id: Uuid) -> Result<Option<ExportView>, StoreEr
         updated_count: sum(|run| run.updated_count),
         repaired_count: sum(|run| run.repaired_count),
         bytes_read: sum(|run| run.bytes_read),
+        waiting: None,
         duration_ms: export.duration_ms,
         error: export.error,
         warnings: runs.iter().flat_map(RunView::named_warnings).collect(),
@@ -179,5 +200,6 @@ async fn read(pool: &PgPool, job_id: Uuid) -> Result<Option<ExportView>, StoreEr
         started_at: export.started_at,
         finished_at: export.finished_at,
         runs,
-    }))
+    };
+    Ok(Some(Snapshot { export: view, any_due: export.any_due }))
 }

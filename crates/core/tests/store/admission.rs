@@ -8,7 +8,7 @@ use dce_core::store::ends::{complete, hand_back};
 use dce_core::store::exports::{self, NewExport};
 use dce_core::store::reconcile::reconcile;
 use dce_core::store::runs::{Claim, claim};
-use dce_core::store::workers::{self, Worker};
+use dce_core::store::workers::{self, Readiness, Worker};
 use sqlx::Connection;
 use uuid::Uuid;
 
@@ -77,7 +77,7 @@ async fn the_limit_is_the_smaller_of_the_setting_and_the_slots_of_workers_that_c
         dce_version: "2.47".into(),
         slots: 8,
     };
-    workers::register(&store.pool, &draining, true).await.unwrap();
+    workers::register(&store.pool, &draining, Readiness { draining: true, problem: None }).await.unwrap();
     store.register("silent", 8).await;
     store
         .execute("UPDATE workers SET last_seen = clock_timestamp() - interval '21 s' WHERE id = 'silent'")

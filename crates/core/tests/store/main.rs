@@ -2,13 +2,16 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test ends where its story breaks")]
 
 mod admission;
+mod control;
 mod coverage;
 mod fences;
+mod pruning;
 mod queue;
 mod races;
 mod rescue;
 mod schema;
 mod states;
+mod stories;
 mod support;
 mod warnings;
 mod windows;

@@ -2,8 +2,9 @@
 
 use std::collections::HashSet;
 
-use dce_core::db::{DatabaseUrl, connect_listen};
-use dce_core::queue::{NewTasks, Task};
+use dce_core::db::DatabaseUrl;
+use dce_core::notices::{Notice, Notices};
+use dce_core::queue::Task;
 use dce_core::store::runs::{self, Claim};
 use dce_core::store::{StoreError, control, exports, reconcile};
 use tokio::time::timeout;
@@ -152,9 +153,10 @@ async fn lost_tasks_are_renewed_and_live_ones_left_alone() {
 async fn whoever_listens_hears_of_an_export_when_it_is_committed() {
     let store = Store::with_slots(1).await;
     let url = DatabaseUrl::parse(&store.database.url()).unwrap();
-    let mut tasks = NewTasks::listen(&connect_listen(&url, "w")).await.unwrap();
+    let mut notices = Notices::listen(&url, "w").await.unwrap();
     store.post(&[1]).await;
-    timeout(BOUND, tasks.heard()).await.expect("in time").unwrap();
+    let notice = timeout(BOUND, notices.heard()).await.expect("in time").unwrap();
+    assert_eq!(notice, Notice::NewTask);
     store.claim("w").await;
 }
 

@@ -1,5 +1,6 @@
 //! Two sessions at one export at the same moment: every order ends well.
 
+use std::env;
 use std::pin::Pin;
 
 use dce_core::export::state::RunStatus::{self, Cancelled, Completed, Pending, Running};
@@ -14,8 +15,10 @@ use uuid::Uuid;
 
 use super::support::{BOUND, BY_SLOTS, REPORT, Store, new_export};
 
-/// So many times each.
-const ROUNDS: u64 = 100;
+/// So many times each: `DCE_RACE_ROUNDS`, or 100.
+fn rounds() -> u64 {
+    env::var("DCE_RACE_ROUNDS").map_or(100, |rounds| rounds.parse().expect("a number"))
+}
 
 const WAITING: &str =
     "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
@@ -81,7 +84,7 @@ impl Store {
 #[tokio::test]
 async fn two_runs_that_end_together_end_their_export() {
     let store = Store::with_slots(2).await;
-    for _ in 0..ROUNDS {
+    for _ in 0..rounds() {
         let job_id = store.post(&[1, 2]).await;
         let (one, two) = (store.claim("w").await.fence, store.claim("w").await.fence);
         let ended =
@@ -94,7 +97,7 @@ async fn two_runs_that_end_together_end_their_export() {
 #[tokio::test]
 async fn a_cancel_and_a_completion_together_complete() {
     let store = Store::with_slots(1).await;
-    for round in 0..ROUNDS {
+    for round in 0..rounds() {
         let job_id = store.post(&[1]).await;
         let fence = store.claim("w").await.fence;
         if round % 2 == 0 {
@@ -113,7 +116,7 @@ async fn a_cancel_and_a_completion_together_complete() {
 #[tokio::test]
 async fn a_cancel_and_a_hand_back_together_cancel() {
     let store = Store::with_slots(1).await;
-    for round in 0..ROUNDS {
+    for round in 0..rounds() {
         let job_id = store.post(&[1]).await;
         let fence = store.claim("w").await.fence;
         if round % 2 == 0 {
@@ -135,7 +138,7 @@ async fn a_cancel_and_a_hand_back_together_cancel() {
 #[tokio::test]
 async fn a_cancel_and_a_claim_together_never_leave_the_run_to_nobody() {
     let store = Store::with_slots(1).await;
-    for round in 0..ROUNDS {
+    for round in 0..rounds() {
         let job_id = store.post(&[1]).await;
         let task = store.fetch("w").await.expect("a task");
         if round % 2 == 0 {
@@ -156,7 +159,7 @@ async fn a_cancel_and_a_claim_together_never_leave_the_run_to_nobody() {
 #[tokio::test]
 async fn whatever_meets_in_whatever_order_an_export_ends() {
     let store = Store::with_slots(4).await;
-    for _ in 0..ROUNDS {
+    for _ in 0..rounds() {
         let new = NewExport { max_attempts: 1, ..new_export(&[1, 2, 3, 4]) };
         let job_id = store.post_new(&new).await;
         let mut fences = Vec::new();

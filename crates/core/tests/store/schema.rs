@@ -102,7 +102,7 @@ async fn on_supabase_the_owner_pushes_fetches_and_acknowledges() {
         dce_version: "2.47".into(),
         slots: 1,
     };
-    workers::register(&pool, &worker, false).await.unwrap();
+    workers::register(&pool, &worker, workers::Readiness::default()).await.unwrap();
     let created = exports::create(&pool, &new_export(&[1]), BY_SLOTS).await.unwrap();
     let task = queue::fetch(&pool, "w").await.unwrap().expect("a task");
     let claim = runs::claim(&pool, &task, "w").await.unwrap();

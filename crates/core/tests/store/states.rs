@@ -245,9 +245,10 @@ impl World<'_> {
     async fn cancel(&mut self, choice: u8) {
         let Some((job_id, before)) = self.chosen(choice) else { return };
         let told = control::cancel(&self.store.pool, job_id, BY_SLOTS).await.unwrap();
-        if before.is_final() {
-            assert_eq!(told, Controlled::Refused(before));
-            return;
+        match before {
+            RunStatus::Completed | RunStatus::Failed => return assert_eq!(told, Controlled::Refused(before)),
+            RunStatus::Cancelled => return assert_eq!(told, Controlled::Now(before)),
+            RunStatus::Pending | RunStatus::Running => {}
         }
         self.apply_to_runs(job_id, Event::Cancel);
         self.export(job_id).cancel_requested = true;

@@ -10,7 +10,7 @@ use dce_core::store::ends::AttemptReport;
 use dce_core::store::exports::{self, NewExport};
 use dce_core::store::reconcile::{self, Expired};
 use dce_core::store::runs::{self, Checkpoint, Claim, ClaimedRun, Fence};
-use dce_core::store::workers::{self, Worker};
+use dce_core::store::workers::{self, Readiness, Worker};
 use dce_testkit::database::TestDatabase;
 use sqlx::{Connection, PgConnection, PgPool};
 use uuid::Uuid;
@@ -56,7 +56,7 @@ impl Store {
             dce_version: "2.47".into(),
             slots,
         };
-        workers::register(&self.pool, &worker, false).await.unwrap();
+        workers::register(&self.pool, &worker, Readiness::default()).await.unwrap();
     }
 
     /// One run for each channel.
