@@ -2,13 +2,17 @@
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use dce_core::export::failure::FailureKind;
 use dce_core::store::runs::{Beat, Fence, HEARTBEAT, heartbeat};
-use dce_core::store::workers::{self, Worker};
+use dce_core::store::workers::{self, Readiness, Worker};
+use dce_core::store::{StoreError, in_time};
 use sqlx::postgres::PgPool;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use uuid::Uuid;
+
+use crate::outage::{Outages, READ_ONLY_PAUSE};
 
 /// Asked again so soon when a run was in other hands at the heartbeat.
 const BUSY_PAUSE: Duration = Duration::from_millis(500);
@@ -20,15 +24,18 @@ pub enum Order {
     Continue,
     /// Stop DCE, keep what it read, hand the run back: a cancel or a shutdown. SQL decides which.
     HandBack,
+    /// The same, but kill DCE and keep what can be kept at once.
+    HandBackNow,
     /// Kill DCE and write nothing: the run has another owner.
     Abandon,
 }
 
 /// The runs that this worker owns.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Leases {
     held: Mutex<HashMap<Uuid, Held>>,
-    healthy: Mutex<Health>,
+    ending: Mutex<Ending>,
+    beat_now: Notify,
 }
 
 #[derive(Debug)]
@@ -37,11 +44,12 @@ struct Held {
     order: watch::Sender<Order>,
 }
 
-#[derive(Debug)]
-struct Health {
-    failed_at: Option<Instant>,
+/// How far the worker's own end has come.
+#[derive(Debug, Default)]
+struct Ending {
     draining: bool,
-    handing_back: bool,
+    /// What every run is told, also one that is held from now on.
+    order: Option<Order>,
 }
 
 /// One owned run; dropped when its attempt has ended.
@@ -49,70 +57,85 @@ struct Health {
 pub struct Lease<'a> {
     leases: &'a Leases,
     run_id: Uuid,
+    attempt: i32,
     order: watch::Receiver<Order>,
-}
-
-impl Default for Leases {
-    fn default() -> Self {
-        Self {
-            held: Mutex::default(),
-            healthy: Mutex::new(Health { failed_at: None, draining: false, handing_back: false }),
-        }
-    }
 }
 
 impl Leases {
     /// Takes a claimed run into the heartbeat.
     pub fn hold(&self, fence: &Fence) -> Lease<'_> {
-        // The health stays locked, so that a run claimed just before a shutdown does not miss its order.
-        let health = self.health();
-        let order = if health.handing_back { Order::HandBack } else { Order::Continue };
-        let (sender, receiver) = watch::channel(order);
+        // Locked until the run is held, so that one claimed just before a shutdown does not miss its order.
+        let ending = self.ending();
+        let (sender, receiver) = watch::channel(ending.order.unwrap_or(Order::Continue));
         self.held().insert(fence.run_id, Held { attempt: fence.attempt, order: sender });
-        Lease { leases: self, run_id: fence.run_id, order: receiver }
+        Lease { leases: self, run_id: fence.run_id, attempt: fence.attempt, order: receiver }
+    }
+
+    /// The attempts that are owned, by run.
+    pub fn attempts(&self) -> Vec<(Uuid, i32)> {
+        self.held().iter().map(|(run_id, held)| (*run_id, held.attempt)).collect()
     }
 
     /// From now on the worker announces itself as draining.
     pub fn drain(&self) {
-        self.health().draining = true;
+        self.ending().draining = true;
+        self.beat_now();
     }
 
     /// Tells every run to hand back, also one that is held from now on.
-    pub fn hand_back_all(&self) {
-        let mut health = self.health();
-        health.handing_back = true;
+    pub fn hand_back_all(&self, order: Order) {
+        let mut ending = self.ending();
+        ending.order = ending.order.max(Some(order));
         for held in self.held().values() {
-            give(&held.order, Order::HandBack);
+            give(&held.order, order);
         }
     }
 
-    /// When a heartbeat last failed; `None`: never. After an outage everybody's leases look expired, so nobody rescues
-    /// for one lease.
-    pub fn last_failure(&self) -> Option<Instant> {
-        self.health().failed_at
+    /// Asks the database at once instead of at the next heartbeat: something may have changed.
+    pub fn beat_now(&self) {
+        self.beat_now.notify_one();
     }
 
     /// Beats until the task is aborted: announces the worker, renews the leases, passes on what the database says.
-    pub async fn beat(&self, pool: &PgPool, worker: &Worker) {
+    /// `problem`: what keeps the worker from starting runs.
+    pub async fn beat(
+        &self,
+        pool: &PgPool,
+        worker: &Worker,
+        outages: &Outages,
+        problem: impl Fn() -> Option<FailureKind>,
+    ) {
         loop {
-            let pause = match self.beat_once(pool, worker).await {
-                Ok(true) => BUSY_PAUSE,
-                Ok(false) => HEARTBEAT,
+            let readiness = Readiness { draining: self.ending().draining, problem: problem() };
+            let pause = match in_time(self.beat_once(pool, worker, readiness)).await {
+                Ok(busy) => {
+                    outages.answered();
+                    if busy { BUSY_PAUSE } else { HEARTBEAT }
+                }
                 Err(error) => {
-                    self.health().failed_at = Some(Instant::now());
-                    tracing::warn!(error = %error, "heartbeat.failed");
-                    BUSY_PAUSE
+                    outages.heartbeat_failed();
+                    if !outages.failed(&error) {
+                        tracing::warn!(error = %error, "heartbeat.failed");
+                    }
+                    if outages.is_read_only() { READ_ONLY_PAUSE } else { BUSY_PAUSE }
                 }
             };
-            tokio::time::sleep(pause).await;
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = self.beat_now.notified() => {}
+            }
         }
     }
 
     /// `true`: some run was in other hands.
-    async fn beat_once(&self, pool: &PgPool, worker: &Worker) -> Result<bool, dce_core::store::StoreError> {
-        let draining = self.health().draining;
-        workers::register(pool, worker, draining).await?;
-        let runs: Vec<(Uuid, i32)> = self.held().iter().map(|(id, held)| (*id, held.attempt)).collect();
+    async fn beat_once(
+        &self,
+        pool: &PgPool,
+        worker: &Worker,
+        readiness: Readiness,
+    ) -> Result<bool, StoreError> {
+        workers::register(pool, worker, readiness).await?;
+        let runs = self.attempts();
         if runs.is_empty() {
             return Ok(false);
         }
@@ -134,8 +157,8 @@ impl Leases {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn health(&self) -> MutexGuard<'_, Health> {
-        self.healthy.lock().unwrap_or_else(PoisonError::into_inner)
+    fn ending(&self) -> MutexGuard<'_, Ending> {
+        self.ending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -149,23 +172,22 @@ fn give(order: &watch::Sender<Order>, new: Order) {
 }
 
 impl Lease<'_> {
-    /// Returns as soon as the order is another than to go on. May be cancelled and called again.
-    pub async fn ordered(&mut self) -> Order {
-        match self.order.wait_for(|order| *order != Order::Continue).await {
+    /// Returns as soon as the order goes beyond `known`. May be cancelled and called again.
+    pub async fn ordered_beyond(&mut self, known: Order) -> Order {
+        match self.order.wait_for(|order| *order > known).await {
             Ok(order) => *order,
             // The sender lives as long as this lease.
             Err(_) => Order::Abandon,
         }
     }
-
-    /// The order as it is.
-    pub fn order(&self) -> Order {
-        *self.order.borrow()
-    }
 }
 
 impl Drop for Lease<'_> {
     fn drop(&mut self) {
-        self.leases.held().remove(&self.run_id);
+        // A worker may get a run again while it still cleans up after the attempt that it lost.
+        let mut held = self.leases.held();
+        if held.get(&self.run_id).is_some_and(|held| held.attempt == self.attempt) {
+            held.remove(&self.run_id);
+        }
     }
 }

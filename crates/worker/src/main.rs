@@ -11,9 +11,9 @@ use dce_core::telemetry;
 use dce_worker::config::{CommandLine, Settings};
 use dce_worker::dce::Spawner;
 use dce_worker::runtime::work;
+use dce_worker::shutdown::Shutdown;
 use rand::Rng;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio_util::sync::CancellationToken;
 
 /// The settings are not usable.
 const EXIT_SETTINGS: u8 = 2;
@@ -49,15 +49,17 @@ async fn run(settings: Settings) -> anyhow::Result<()> {
         .version(std::env::vars_os(), &settings.work_dir, VERSION_LIMIT)
         .await
         .with_context(|| format!("DCE_BIN {} is not usable", settings.dce_bin.display()))?;
-    let shutdown = CancellationToken::new();
+    let shutdown = Shutdown::default();
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    let stop = shutdown.clone();
+    let asked = shutdown.clone();
     tokio::spawn(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            asked.ask();
         }
-        stop.cancel();
     });
     work(settings, spawner, dce_version, || rand::rng().random(), shutdown).await
 }

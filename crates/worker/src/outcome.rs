@@ -1,6 +1,7 @@
 //! What became of an attempt: a pure decision over how DCE ended, what was read and what was written.
 
 use dce_core::export::failure::{Failure, FailureKind};
+use dce_core::settings::ByteSize;
 
 use crate::dce::{Exit, classify};
 use crate::ingest::frame::FrameError;
@@ -12,10 +13,26 @@ use crate::ingest::writer::WriteError;
 pub enum Stopped {
     /// A cancel or a shutdown.
     HandBack,
+    /// The database takes no writes: what would be read could not be kept.
+    ReadOnly,
     /// The output did not grow.
     Stalled,
     /// The attempt took too long.
     TimedOut,
+    /// Too little space is free where attempts write.
+    DiskLow {
+        /// What was free.
+        free: ByteSize,
+        /// What should be.
+        least: ByteSize,
+    },
+    /// The attempt's files that are not stored yet take too much space.
+    AttemptTooLarge {
+        /// What they took.
+        size: ByteSize,
+        /// What they may.
+        limit: ByteSize,
+    },
     /// Reading or writing failed; the error says why.
     Ingest,
     /// The run has another owner.
@@ -29,8 +46,9 @@ pub enum Outcome {
     Completed,
     /// See [`Failure`].
     Failed(Failure),
-    /// Stopped in order; SQL decides between cancelled and pending.
-    HandedBack,
+    /// Stopped in order; SQL decides between cancelled and pending. With what kept the worker from going on, where that was
+    /// neither a cancel nor a shutdown.
+    HandedBack(Option<Failure>),
     /// The run has another owner: nothing more is written.
     Lost,
 }
@@ -45,15 +63,29 @@ pub fn judge(
 ) -> Outcome {
     match written {
         Err(WriteError::Lost) => return Outcome::Lost,
-        Err(error @ WriteError::Unavailable(_)) => return failed(FailureKind::DatabaseUnavailable, error),
+        Err(error @ WriteError::Unavailable(_)) => return handed_back(FailureKind::DatabaseUnavailable, error),
+        Err(error @ WriteError::ReadOnly(_)) => return handed_back(FailureKind::DatabaseReadOnly, error),
+        Err(error @ WriteError::Exhausted(_)) => return failed(FailureKind::DatabaseUnavailable, error),
         Err(error @ WriteError::Refused(_)) => return failed(FailureKind::DatabaseRefused, error),
         Ok(()) => {}
     }
     match stopped {
         Some(Stopped::Abandoned) => return Outcome::Lost,
-        Some(Stopped::HandBack) if !is_through(exit, read) => return Outcome::HandedBack,
-        Some(Stopped::Stalled) => return Outcome::Failed(Failure::new(FailureKind::Stalled)),
-        Some(Stopped::TimedOut) => return Outcome::Failed(Failure::new(FailureKind::Timeout)),
+        Some(Stopped::HandBack) if !is_through(exit, read) => return Outcome::HandedBack(None),
+        Some(Stopped::ReadOnly) if !is_through(exit, read) => {
+            return Outcome::HandedBack(Some(Failure::new(FailureKind::DatabaseReadOnly)));
+        }
+        Some(Stopped::Stalled) if !is_through(exit, read) => return Outcome::Failed(Failure::new(FailureKind::Stalled)),
+        Some(Stopped::TimedOut) if !is_through(exit, read) => return Outcome::Failed(Failure::new(FailureKind::Timeout)),
+        Some(Stopped::DiskLow { free, least }) if !is_through(exit, read) => {
+            let detail = format!("only {free} are free where WORK_DIR is; MIN_FREE_DISK is {least}");
+            return failed(FailureKind::DiskFull, &detail);
+        }
+        Some(Stopped::AttemptTooLarge { size, limit }) if !is_through(exit, read) => {
+            let detail =
+                format!("{size} of output waited to be stored in Postgres; ATTEMPT_DISK_LIMIT is {limit}");
+            return failed(FailureKind::DiskFull, &detail);
+        }
         _ => {}
     }
     match read {
@@ -79,6 +111,10 @@ pub fn is_through(exit: &Exit, read: &Result<Documents, ReadError>) -> bool {
 
 fn failed(kind: FailureKind, detail: &impl ToString) -> Outcome {
     Outcome::Failed(Failure::new(kind).with_detail(detail.to_string()))
+}
+
+fn handed_back(kind: FailureKind, detail: &impl ToString) -> Outcome {
+    Outcome::HandedBack(Some(Failure::new(kind).with_detail(detail.to_string())))
 }
 
 fn unreadable(error: &ReadError) -> FailureKind {
@@ -145,8 +181,28 @@ mod tests {
     fn a_stop_is_a_hand_back_unless_dce_was_through() {
         let cancelled =
             exit(1, "ERROR\nSystem.Threading.Tasks.TaskCanceledException: A task was canceled.\n");
-        assert_eq!(judge(Some(Stopped::HandBack), &cancelled, &Ok(CUT), &Ok(())), Outcome::HandedBack);
+        assert_eq!(judge(Some(Stopped::HandBack), &cancelled, &Ok(CUT), &Ok(())), Outcome::HandedBack(None));
         assert_eq!(judge(Some(Stopped::HandBack), &exit(0, ""), &Ok(ALL), &Ok(())), Outcome::Completed);
         assert_eq!(kind(&judge(Some(Stopped::Stalled), &cancelled, &Ok(CUT), &Ok(()))), FailureKind::Stalled);
+    }
+
+    #[test]
+    fn a_stop_for_the_disk_tells_which_limit_and_is_tried_again() {
+        let stopped = exit(1, "ERROR\nSystem.Threading.Tasks.TaskCanceledException: A task was canceled.\n");
+        let (low, high) = (ByteSize(9_900_000), ByteSize(256_000_000));
+        let stops = [
+            (Stopped::DiskLow { free: low, least: high }, ["9.9 MB", "MIN_FREE_DISK is 256 MB"]),
+            (Stopped::AttemptTooLarge { size: high, limit: low }, ["256 MB", "ATTEMPT_DISK_LIMIT is 9.9 MB"]),
+        ];
+        for (reason, words) in stops {
+            let Outcome::Failed(failure) = judge(Some(reason), &stopped, &Ok(CUT), &Ok(())) else {
+                panic!("{reason:?} is a failure")
+            };
+            assert_eq!(failure.kind, FailureKind::DiskFull);
+            assert!(failure.kind.is_retryable());
+            let detail = failure.detail.unwrap_or_default();
+            assert!(words.iter().all(|word| detail.contains(word)), "{detail}");
+            assert_eq!(judge(Some(reason), &exit(0, ""), &Ok(ALL), &Ok(())), Outcome::Completed);
+        }
     }
 }

@@ -1,14 +1,19 @@
 //! What the runs of a worker share: settings, sessions, leases, the way to start DCE.
 
 use std::fmt;
+use std::sync::Arc;
 
 use dce_core::db::PgPool;
 use dce_core::store::workers::Worker;
 
+use crate::breaker::Breaker;
 use crate::config::Settings;
 use crate::dce::{DceVersion, Spawner};
+use crate::disk::DiskGuard;
 use crate::ingest::sessions::Sessions;
 use crate::lease::Leases;
+use crate::outage::Outages;
+use crate::work_dir::WorkDir;
 
 /// What all runs of a worker share.
 pub struct Shared {
@@ -22,6 +27,14 @@ pub struct Shared {
     pub sessions: Sessions,
     /// The runs that are owned.
     pub leases: Leases,
+    /// What is known of the database.
+    pub outages: Outages,
+    /// What is known of the token.
+    pub breaker: Breaker,
+    /// What is known of the disk.
+    pub disk: Arc<DiskGuard>,
+    /// Where attempts write.
+    pub work_dir: WorkDir,
     /// Starts DCE.
     pub spawner: Spawner,
     /// Which DCE that is.

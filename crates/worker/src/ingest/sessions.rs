@@ -1,9 +1,11 @@
 //! The sessions that write messages: few, shared by all slots, each known to Postgres by the worker's id so that a
 //! rescue can end what a paused worker left open.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use dce_core::db::{DatabaseUrl, connect_ingest};
+use dce_core::store::StoreError;
+use dce_core::store::backends;
 use sqlx::postgres::PgConnection;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
@@ -14,31 +16,49 @@ pub struct Sessions {
     worker: String,
     limit: usize,
     permits: Semaphore,
-    idle: Mutex<Idle>,
+    known: Mutex<Known>,
 }
 
 #[derive(Debug, Default)]
-struct Idle {
-    sessions: Vec<(u64, PgConnection)>,
+struct Known {
+    idle: Vec<Open>,
+    /// Sessions that were dropped inside of something: the server may not have noticed.
+    abandoned: Vec<serde_json::Value>,
     opened: u64,
 }
 
-/// A session in use. Dropped without [`Session::give_back`] it is closed, and with it whatever it had begun.
+/// A session, open as far as this side knows.
+#[derive(Debug)]
+struct Open {
+    serial: u64,
+    backend: serde_json::Value,
+    connection: PgConnection,
+}
+
+/// A session in use. Dropped without [`Session::give_back`] it is closed, and ended on the server before the next one is
+/// opened: what it had begun must not block whoever repeats it.
 #[derive(Debug)]
 pub struct Session<'a> {
     /// Tells sessions of one process apart.
     pub serial: u64,
     /// The session.
     pub connection: PgConnection,
-    sessions: &'a Sessions,
+    server_side: ServerSide<'a>,
     _permit: SemaphorePermit<'a>,
+}
+
+/// Remembers a session that was dropped.
+#[derive(Debug)]
+struct ServerSide<'a> {
+    backend: Option<serde_json::Value>,
+    sessions: &'a Sessions,
 }
 
 impl Sessions {
     /// For `limit` sessions of this worker.
     pub fn new(url: DatabaseUrl, worker: String, limit: u32) -> Self {
         let limit = limit as usize;
-        Self { url, worker, limit, permits: Semaphore::new(limit), idle: Mutex::default() }
+        Self { url, worker, limit, permits: Semaphore::new(limit), known: Mutex::default() }
     }
 
     /// How many there are at most.
@@ -47,30 +67,51 @@ impl Sessions {
     }
 
     /// Waits for a free session, opening one if none is idle.
-    pub async fn acquire(&self) -> sqlx::Result<Session<'_>> {
+    pub async fn acquire(&self) -> Result<Session<'_>, StoreError> {
         // The semaphore is never closed.
         let permit = self.permits.acquire().await.map_err(|_| sqlx::Error::PoolClosed)?;
-        let idle = self.lock().sessions.pop();
-        let (serial, connection) = if let Some(idle) = idle {
-            idle
-        } else {
-            let connection = connect_ingest(&self.url, &self.worker).await?;
-            let mut idle = self.lock();
-            idle.opened += 1;
-            (idle.opened, connection)
+        let idle = self.known().idle.pop();
+        let open = match idle {
+            Some(open) => open,
+            None => self.open().await?,
         };
-        Ok(Session { serial, connection, sessions: self, _permit: permit })
+        let Open { serial, backend, connection } = open;
+        let server_side = ServerSide { backend: Some(backend), sessions: self };
+        Ok(Session { serial, connection, server_side, _permit: permit })
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Idle> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    async fn open(&self) -> Result<Open, StoreError> {
+        let mut connection = connect_ingest(&self.url, &self.worker).await?;
+        let abandoned = self.known().abandoned.clone();
+        for backend in &abandoned {
+            backends::end(&mut connection, backend).await?;
+        }
+        let backend = backends::own(&mut connection).await?;
+        let mut known = self.known();
+        known.abandoned.retain(|backend| !abandoned.contains(backend));
+        known.opened += 1;
+        Ok(Open { serial: known.opened, backend, connection })
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Session<'_> {
     /// Keeps the session open for the next user. Only for one that is outside of a transaction.
     pub fn give_back(self) {
-        let Self { serial, connection, sessions, _permit } = self;
-        sessions.lock().sessions.push((serial, connection));
+        let Self { serial, connection, mut server_side, _permit } = self;
+        if let Some(backend) = server_side.backend.take() {
+            server_side.sessions.known().idle.push(Open { serial, backend, connection });
+        }
+    }
+}
+
+impl Drop for ServerSide<'_> {
+    fn drop(&mut self) {
+        if let Some(backend) = self.backend.take() {
+            self.sessions.known().abandoned.push(backend);
+        }
     }
 }

@@ -14,6 +14,8 @@ use dce_core::store::channels::{self, Channel};
 use dce_core::store::runs::{Checkpoint, ClaimedRun, Fence, checkpoint, note_backend};
 use sqlx::Connection;
 use sqlx::postgres::{PgConnection, PgTransaction};
+use tokio::sync::Notify;
+use tokio::time::timeout;
 
 use super::batch::{COPY_COLUMNS, SealedBatch};
 use super::ledger::Ledger;
@@ -23,6 +25,8 @@ use super::sessions::{Session, Sessions};
 const PIECE: usize = 64 << 10;
 /// A batch is repeated for so long while the database is away; the fence decides whether it may still be written.
 const PATIENCE: Duration = Duration::from_mins(1);
+/// How long one try may take: more than 2 MB need on a slow line, less than a run may stay silent for its lease.
+const TRY_LIMIT: Duration = Duration::from_secs(30);
 /// Pause between two tries.
 const PAUSE: Duration = Duration::from_millis(500);
 
@@ -46,6 +50,12 @@ pub enum WriteError {
     /// The database was away for longer than a batch is repeated.
     #[error("the database is away: {0}")]
     Unavailable(#[source] StoreError),
+    /// The database takes no writes.
+    #[error("the database is read-only: {0}")]
+    ReadOnly(#[source] StoreError),
+    /// The database answers, but lacked what it needs for longer than a batch is repeated.
+    #[error("the database is short of something: {0}")]
+    Exhausted(#[source] StoreError),
     /// The database refused the rows.
     #[error("the database refused the rows: {0}")]
     Refused(#[source] StoreError),
@@ -60,6 +70,7 @@ pub struct Writer<'a> {
     ledger: tokio::sync::Mutex<Ledger>,
     low_water: AtomicU64,
     channel: Mutex<Described>,
+    heard_of_channel: Notify,
     noted: Mutex<HashSet<u64>>,
 }
 
@@ -78,6 +89,7 @@ impl<'a> Writer<'a> {
             ledger: tokio::sync::Mutex::new(Ledger::of(run)),
             low_water: AtomicU64::new(0),
             channel: Mutex::default(),
+            heard_of_channel: Notify::new(),
             noted: Mutex::default(),
         }
     }
@@ -90,6 +102,17 @@ impl<'a> Writer<'a> {
     /// What DCE says of the channel; written with the next batch.
     pub fn describe(&self, channel: Channel) {
         lock(&self.channel).channel = Some(Arc::new(channel));
+        self.heard_of_channel.notify_one();
+    }
+
+    /// Whether DCE has said anything of the channel.
+    pub fn is_described(&self) -> bool {
+        lock(&self.channel).channel.is_some()
+    }
+
+    /// Returns once DCE has said anything of the channel, which takes an answer of Discord.
+    pub async fn described(&self) {
+        self.heard_of_channel.notified().await;
     }
 
     /// Batches with a lower number are committed. Without the ledger's lock: a lane of the same task may hold it.
@@ -131,7 +154,8 @@ impl<'a> Writer<'a> {
         let started = Instant::now();
         let mut way = Way::Direct;
         loop {
-            let error = match self.try_commit(batch, &after, way).await {
+            let tried = timeout(TRY_LIMIT, self.try_commit(batch, &after, way)).await;
+            let error = match tried.unwrap_or(Err(StoreError::TimedOut(TRY_LIMIT))) {
                 Ok(()) => return Ok(()),
                 Err(StoreError::Lost) => return Err(WriteError::Lost),
                 Err(error) => error,
@@ -141,13 +165,17 @@ impl<'a> Writer<'a> {
             if is_duplicate(&error) {
                 continue;
             }
+            if error.is_read_only() {
+                return Err(WriteError::ReadOnly(error));
+            }
             if !error.is_passing() {
                 return Err(WriteError::Refused(error));
             }
             if started.elapsed() > PATIENCE {
-                return Err(WriteError::Unavailable(error));
+                let exhausted = error.is_exhausted();
+                return Err(if exhausted { WriteError::Exhausted(error) } else { WriteError::Unavailable(error) });
             }
-            tracing::warn!(run_id = %self.fence.run_id, error = %error, "batch.repeated");
+            tracing::debug!(run_id = %self.fence.run_id, error = %error, "batch.repeated");
             tokio::time::sleep(PAUSE).await;
         }
     }
