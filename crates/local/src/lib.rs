@@ -6,5 +6,5 @@ pub mod postgres;
 mod tether;
 
 pub use port::free_port;
-pub use postgres::{PostgresError, PrivatePostgres};
+pub use postgres::{PostgresError, PrivatePostgres, Shutdown};
 pub use tether::tethered;

@@ -11,7 +11,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use dce_local::{PostgresError, PrivatePostgres, free_port};
+use dce_local::{PostgresError, PrivatePostgres, Shutdown, free_port};
 use nix::unistd::{User, geteuid};
 
 /// The answer to `sql`, or psql's complaint.
@@ -195,4 +195,25 @@ fn it_works_for_those_who_are_not_root() {
     parent.kill().unwrap();
     parent.wait().unwrap();
     eventually("its directory is gone", || !Path::new(&directory).exists());
+}
+
+#[test]
+fn a_server_comes_back_after_a_stop_and_after_a_crash_with_what_was_committed() {
+    let parent = open_directory();
+    let settings = ["max_connections=17"];
+    let mut server =
+        PrivatePostgres::persistent_with(&parent.path().join("postgres"), None, &settings).unwrap();
+    ask(server.psql("postgres"), "CREATE TABLE kept (answer int)").unwrap();
+    for (number, how) in [Shutdown::Fast, Shutdown::Immediate].into_iter().enumerate() {
+        ask(server.psql("postgres"), "INSERT INTO kept VALUES (42)").unwrap();
+        server.stop(how).unwrap();
+        assert!(ask(server.psql("postgres"), "SELECT 1").is_err(), "{how:?}");
+        server.start_again().unwrap();
+        let rows = (number + 1).to_string();
+        assert_eq!(ask(server.psql("postgres"), "SELECT count(*) FROM kept"), Ok(rows), "{how:?}");
+        assert_eq!(ask(server.psql("postgres"), "SHOW max_connections"), Ok("17".into()));
+        assert!(server.socket().unwrap().exists());
+    }
+    let log = fs::read_to_string(server.directory().join("log")).unwrap();
+    assert!(log.contains("automatic recovery in progress"), "an immediate stop is a crash: {log}");
 }

@@ -1,8 +1,10 @@
 //! A database per test, on one private server per test process.
 
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
-use dce_local::PrivatePostgres;
+use dce_local::{PostgresError, PrivatePostgres, Shutdown};
 use sqlx::postgres::{PgConnection, PgPool, PgPoolOptions};
 use sqlx::{AssertSqlSafe, Connection, Executor};
 use tokio::sync::OnceCell;
@@ -67,6 +69,64 @@ impl TestDatabase {
     }
 }
 
+/// A server that one test has for itself, to stop and start it.
+#[derive(Debug)]
+pub struct OwnServer {
+    server: PrivatePostgres,
+    pool: PgPool,
+}
+
+impl OwnServer {
+    /// With an empty database, on the file system of temporary directories.
+    ///
+    /// # Panics
+    /// If this machine has no Postgres; the message says what to install.
+    pub async fn start() -> Self {
+        let server = blocking(PrivatePostgres::temporary).await;
+        let pool = PgPoolOptions::new().max_connections(POOL_SIZE).connect_lazy(&server.url("postgres"));
+        Self { pool: pool.unwrap_or_else(|error| panic!("the server's own URL: {error}")), server }
+    }
+
+    /// For `DATABASE_URL`; the user is a superuser.
+    pub fn url(&self) -> String {
+        self.server.url("postgres")
+    }
+
+    /// Where it listens, for a proxy.
+    ///
+    /// # Panics
+    /// Never: such a server listens on a socket.
+    pub fn socket(&self) -> PathBuf {
+        self.server.socket().unwrap_or_else(|| panic!("a temporary server listens on a socket"))
+    }
+
+    /// Sessions with the server's default settings.
+    pub fn pool(&self) -> PgPool {
+        self.pool.clone()
+    }
+
+    /// Stops the server, `away` for so long, and starts it again.
+    ///
+    /// # Panics
+    /// If that fails.
+    pub async fn restart(mut self, how: Shutdown, away: Duration) -> Self {
+        blocking(move || {
+            self.server.stop(how)?;
+            std::thread::sleep(away);
+            self.server.start_again()?;
+            Ok(self)
+        })
+        .await
+    }
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, PostgresError> + Send + 'static) -> T {
+    match spawn_blocking(work).await.map_err(anyhow::Error::new).and_then(|done| Ok(done?)) {
+        Ok(done) => done,
+        Err(error) => panic!("tests need a Postgres of their own: {error:#}"),
+    }
+}
+
 impl Drop for TestDatabase {
     /// Best effort: what stays goes with the server. Through psql, as a drop cannot await.
     fn drop(&mut self) {
@@ -76,15 +136,7 @@ impl Drop for TestDatabase {
 }
 
 async fn server() -> &'static PrivatePostgres {
-    SERVER
-        .get_or_init(async || {
-            let started = spawn_blocking(PrivatePostgres::temporary).await;
-            match started.map_err(anyhow::Error::new).and_then(|started| Ok(started?)) {
-                Ok(server) => server,
-                Err(error) => panic!("tests need a Postgres of their own: {error:#}"),
-            }
-        })
-        .await
+    SERVER.get_or_init(async || blocking(PrivatePostgres::temporary).await).await
 }
 
 async fn migrated_server() -> &'static PrivatePostgres {

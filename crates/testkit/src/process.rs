@@ -156,15 +156,26 @@ impl Running {
     /// # Panics
     /// If it does not end within `bound`; the message shows all lines.
     pub async fn wait(&mut self, bound: Duration) -> ExitStatus {
+        match self.ended(bound).await {
+            Some(status) => status,
+            None => panic!("{} does not end within {bound:?}{}", self.name, self.transcript()),
+        }
+    }
+
+    /// Its end if that comes within `bound`; all of its output is there then.
+    ///
+    /// # Panics
+    /// If the system cannot tell.
+    pub async fn ended(&mut self, bound: Duration) -> Option<ExitStatus> {
         let status = match timeout(bound, self.child.wait()).await {
             Ok(Ok(status)) => status,
             Ok(Err(error)) => panic!("{} cannot be waited for: {error}", self.name),
-            Err(Elapsed { .. }) => panic!("{} does not end within {bound:?}{}", self.name, self.transcript()),
+            Err(Elapsed { .. }) => return None,
         };
         for reader in &mut self.readers {
             let _ = timeout(LAST_WORDS, async { reader.is_finished() || reader.await.is_ok() }).await;
         }
-        status
+        Some(status)
     }
 
     fn transcript(&self) -> String {

@@ -203,6 +203,8 @@ pub enum Ending {
     Sigkill,
     /// Killed by SIGTERM: no postamble [sigterm].
     Sigterm,
+    /// Takes the worker with it: SIGABRT to whoever started it.
+    KillsWorker,
 }
 
 /// [`Channel`] as it stands in the file.

@@ -1,6 +1,6 @@
 //! The whole service as its users run it: API and workers as processes, a database of their own, the stand-in for DCE.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use reqwest::StatusCode;
@@ -22,14 +22,15 @@ pub const TOKEN: &str = "MTk4NjIyNDgzNDcxOTI1MjQ4.Cl2FMQ.the-token-of-the-tests-
 /// A running service.
 #[derive(Debug)]
 pub struct Service {
-    /// Where everything is kept.
-    pub database: TestDatabase,
     /// What DCE will do, and what it was asked for.
     pub scenario: ScenarioDir,
     /// The API.
     pub api: Running,
     /// The workers, in the order of their start.
     pub workers: Vec<Running>,
+    _database: Option<TestDatabase>,
+    url: String,
+    pool: PgPool,
     base: String,
     settings: Vec<(&'static str, String)>,
     work_dir: TempDir,
@@ -53,9 +54,23 @@ impl Service {
     /// If it does not start; the message shows its lines.
     pub async fn api_only(scenario: &Scenario, settings: &[(&'static str, &str)]) -> Self {
         let database = TestDatabase::create().await;
+        let service = Self::api_only_on(&database.url(), database.pool(), scenario, settings).await;
+        Self { _database: Some(database), ..service }
+    }
+
+    /// Only the API, on a database of the caller's.
+    ///
+    /// # Panics
+    /// If it does not start; the message shows its lines.
+    pub async fn api_only_on(
+        url: &str,
+        pool: PgPool,
+        scenario: &Scenario,
+        settings: &[(&'static str, &str)],
+    ) -> Self {
         let settings: Vec<_> = settings.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
         let mut environment = vec![
-            ("DATABASE_URL", database.url()),
+            ("DATABASE_URL", url.to_owned()),
             ("PORT", "0".to_owned()),
             ("LOG_FORMAT", "json".to_owned()),
             ("RENDER", "true".to_owned()), // no .env of whoever runs the tests
@@ -68,7 +83,9 @@ impl Service {
             format!("http://{}", line["address"].as_str().unwrap_or_else(|| panic!("{line} has no address")));
         Self {
             scenario: ScenarioDir::create(scenario),
-            database,
+            _database: None,
+            url: url.to_owned(),
+            pool,
             api,
             workers: Vec::new(),
             base,
@@ -83,8 +100,21 @@ impl Service {
     /// # Panics
     /// If it does not start; the message shows its lines.
     pub async fn add_worker(&mut self, settings: &[(&'static str, &str)]) {
+        self.add_worker_through(&binary("dce-worker"), &[], settings).await;
+    }
+
+    /// One more worker, started by this program with these arguments.
+    ///
+    /// # Panics
+    /// If it does not start; the message shows its lines.
+    pub async fn add_worker_through(
+        &mut self,
+        program: &Path,
+        arguments: &[&str],
+        settings: &[(&'static str, &str)],
+    ) {
         let mut environment = vec![
-            ("DATABASE_URL", self.database.url()),
+            ("DATABASE_URL", self.url.clone()),
             ("DISCORD_TOKEN", TOKEN.to_owned()),
             ("DCE_BIN", self.scenario.dce_bin().display().to_string()),
             ("WORK_DIR", self.work_dir().display().to_string()),
@@ -93,7 +123,7 @@ impl Service {
         ];
         environment.extend(self.settings.iter().cloned());
         environment.extend(settings.iter().map(|(name, value)| (*name, (*value).to_owned())));
-        let worker = Running::start(&binary("dce-worker"), &[], environment);
+        let worker = Running::start(program, arguments, environment);
         worker.line(START, "worker.started").await;
         self.workers.push(worker);
     }
@@ -105,7 +135,7 @@ impl Service {
 
     /// For questions to the tables.
     pub fn pool(&self) -> PgPool {
-        self.database.pool()
+        self.pool.clone()
     }
 
     /// `POST /exports`: the whole answer.
@@ -115,6 +145,30 @@ impl Service {
     pub async fn post(&self, body: &Value) -> (StatusCode, Value) {
         let sent = self.client.post(format!("{}/exports", self.base)).json(body).send().await;
         answer(sent).await
+    }
+
+    /// `POST /exports/{job_id}/cancel`: the whole answer.
+    ///
+    /// # Panics
+    /// If there is no answer, or no JSON.
+    pub async fn cancel(&self, job_id: &str) -> (StatusCode, Value) {
+        answer(self.client.post(format!("{}/exports/{job_id}/cancel", self.base)).send().await).await
+    }
+
+    /// `POST /exports/{job_id}/retry`: the whole answer.
+    ///
+    /// # Panics
+    /// If there is no answer, or no JSON.
+    pub async fn retry(&self, job_id: &str) -> (StatusCode, Value) {
+        answer(self.client.post(format!("{}/exports/{job_id}/retry", self.base)).send().await).await
+    }
+
+    /// `GET` of any path: the whole answer.
+    ///
+    /// # Panics
+    /// If there is no answer, or no JSON.
+    pub async fn get(&self, path: &str) -> (StatusCode, Value) {
+        answer(self.client.get(format!("{}{path}", self.base)).send().await).await
     }
 
     /// Submits an export and returns its `job_id`.

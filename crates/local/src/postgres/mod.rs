@@ -11,7 +11,7 @@ mod url;
 use std::fs::{self, File};
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command};
+use std::process::{Child, ChildStdin, Command};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -36,6 +36,24 @@ const LOG_TAIL: usize = 15;
 const THROW_AWAY: [&str; 5] =
     ["fsync=off", "synchronous_commit=off", "full_page_writes=off", "autovacuum=off", "shared_buffers=64MB"];
 
+/// How a server ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shutdown {
+    /// Ends all sessions, rolls back what is open and writes a checkpoint.
+    Fast,
+    /// As if it had crashed: ends at once, and recovers from its log at the next start.
+    Immediate,
+}
+
+impl Shutdown {
+    const fn signal(self) -> Signal {
+        match self {
+            Self::Fast => Signal::SIGINT,
+            Self::Immediate => Signal::SIGQUIT,
+        }
+    }
+}
+
 /// A running private server; stopped on drop, which blocks until it has ended.
 ///
 /// All of its methods block: start it before, or away from, asynchronous work.
@@ -43,9 +61,13 @@ const THROW_AWAY: [&str; 5] =
 pub struct PrivatePostgres {
     home: Home, // before `child`: its directory goes before the tether is let go, so that only one of us deletes
     child: Child,
+    /// Of servers that were stopped before this one: let go, they would delete the directory as well.
+    former_tethers: Vec<ChildStdin>,
+    account: Account,
     address: Address,
     programs: PathBuf,
-    stop_signal: Signal,
+    settings: Vec<String>,
+    at_end: Shutdown,
 }
 
 impl PrivatePostgres {
@@ -56,14 +78,23 @@ impl PrivatePostgres {
         let home = Home::temporary(account)?;
         home.initialise(&programs.join("initdb"), false)?;
         let address = Address::Socket(home.socket_directory.clone());
-        // Immediate shutdown: what a checkpoint would save goes with the directory.
-        Self::start(programs, account, home, address, Signal::SIGQUIT, &THROW_AWAY)
+        // What a checkpoint would save goes with the directory.
+        Self::start(programs, account, home, address, Shutdown::Immediate, &THROW_AWAY)
     }
 
     /// A durable server whose data stay in `directory` (made if missing; refused if other files are in it).
     /// With `port` it listens on that port of 127.0.0.1 and asks for the password that `url` contains,
     /// which is kept in `directory/password`; without, on a socket that only its user and root can reach.
     pub fn persistent(directory: &Path, port: Option<u16>) -> Result<Self, PostgresError> {
+        Self::persistent_with(directory, port, &[])
+    }
+
+    /// `persistent` with server settings, each `name=value`; those given here win.
+    pub fn persistent_with(
+        directory: &Path,
+        port: Option<u16>,
+        settings: &[&str],
+    ) -> Result<Self, PostgresError> {
         let programs = binaries::find()?;
         let account = Account::choose()?;
         let home = Home::persistent(directory, account)?;
@@ -72,8 +103,7 @@ impl PrivatePostgres {
             Some(port) => Address::Tcp { port, password: home.password()? },
             None => Address::Socket(home.socket_directory.clone()),
         };
-        // Fast shutdown: rolls back what is open and writes a checkpoint.
-        Self::start(programs, account, home, address, Signal::SIGINT, &[])
+        Self::start(programs, account, home, address, Shutdown::Fast, settings)
     }
 
     fn start(
@@ -81,35 +111,39 @@ impl PrivatePostgres {
         account: Account,
         home: Home,
         address: Address,
-        stop_signal: Signal,
+        at_end: Shutdown,
         settings: &[&str],
     ) -> Result<Self, PostgresError> {
-        let log_path = home.log();
-        let log = File::create(&log_path).map_err(io_error("create", &log_path))?;
-        let errors = log.try_clone().map_err(io_error("open", &log_path))?;
-        let program = programs.join("postgres");
-        let (port, listen, sockets) = match &address {
-            Address::Tcp { port, .. } => (*port, Ipv4Addr::LOCALHOST.to_string(), String::new()),
-            Address::Socket(directory) => (SOCKET_PORT, String::new(), quoted(directory)),
-        };
-        let mut command =
-            tethered(&program, stop_signal, home.temporary.as_ref().map(tempfile::TempDir::path));
-        command.arg("-D").arg(home.data()).args(["-p", &port.to_string()]);
-        for setting in settings {
-            command.args(["-c", setting]);
-        }
-        command
-            .args(["-c", &format!("listen_addresses={listen}")])
-            .args(["-c", &format!("unix_socket_directories={sockets}")])
-            .args(["-c", "unix_socket_permissions=0700"]) // no password is asked for there
-            .args(["-c", "max_connections=200"])
-            .stdout(log)
-            .stderr(errors);
-        account.apply(&mut command);
-        let child = command.spawn().map_err(io_error("run", &program))?;
-        let mut server = Self { home, child, address, programs, stop_signal };
+        let log = home.log();
+        File::create(&log).map_err(io_error("create", &log))?;
+        let settings: Vec<String> = settings.iter().map(|setting| (*setting).to_owned()).collect();
+        let child = launch(&programs, account, &home, &address, at_end, &settings)?;
+        let former_tethers = Vec::new();
+        let mut server = Self { home, child, former_tethers, account, address, programs, settings, at_end };
         server.wait_until_ready()?;
         Ok(server)
+    }
+
+    /// Stops the server and waits for its end; its data and its address stay. No effect on one that has ended.
+    pub fn stop(&mut self, how: Shutdown) -> Result<(), PostgresError> {
+        // The number is still its own: the tether keeps it in use. A failure means that it has ended already.
+        if let Ok(pid) = i32::try_from(self.child.id()) {
+            let _ = kill(Pid::from_raw(pid), how.signal());
+        }
+        // `Child::wait` would close the pipe first and have the tether work beside us.
+        let tether = self.child.stdin.take();
+        let ended = self.child.wait();
+        self.child.stdin = tether;
+        ended.map(drop).map_err(io_error("wait for", &self.home.directory))
+    }
+
+    /// Starts a stopped server again, where it was and with what it had.
+    pub fn start_again(&mut self) -> Result<(), PostgresError> {
+        self.stop(self.at_end)?;
+        let child =
+            launch(&self.programs, self.account, &self.home, &self.address, self.at_end, &self.settings)?;
+        self.former_tethers.extend(std::mem::replace(&mut self.child, child).stdin.take());
+        self.wait_until_ready()
     }
 
     /// The lock file has the server's pid in line 1 and `ready` in line 8 once it takes connections;
@@ -157,6 +191,14 @@ impl PrivatePostgres {
         command
     }
 
+    /// The socket that it listens on; none of a server that listens on a port.
+    pub fn socket(&self) -> Option<PathBuf> {
+        match &self.address {
+            Address::Socket(directory) => Some(directory.join(format!(".s.PGSQL.{SOCKET_PORT}"))),
+            Address::Tcp { .. } => None,
+        }
+    }
+
     /// Where its files are.
     pub fn directory(&self) -> &Path {
         &self.home.directory
@@ -171,15 +213,41 @@ impl PrivatePostgres {
 
 impl Drop for PrivatePostgres {
     fn drop(&mut self) {
-        // The number is still its own: the tether keeps it in use. A failure means that it has ended already.
-        if let Ok(pid) = i32::try_from(self.child.id()) {
-            let _ = kill(Pid::from_raw(pid), self.stop_signal);
-        }
-        // `Child::wait` would close the pipe first and have the tether work beside us.
-        let tether = self.child.stdin.take();
-        let _ = self.child.wait();
-        self.child.stdin = tether;
+        let _ = self.stop(self.at_end);
     }
+}
+
+/// Starts the program, tied to this process.
+fn launch(
+    programs: &Path,
+    account: Account,
+    home: &Home,
+    address: &Address,
+    at_end: Shutdown,
+    settings: &[String],
+) -> Result<Child, PostgresError> {
+    let log_path = home.log();
+    let log = File::options().append(true).open(&log_path).map_err(io_error("open", &log_path))?;
+    let errors = log.try_clone().map_err(io_error("open", &log_path))?;
+    let program = programs.join("postgres");
+    let (port, listen, sockets) = match address {
+        Address::Tcp { port, .. } => (*port, Ipv4Addr::LOCALHOST.to_string(), String::new()),
+        Address::Socket(directory) => (SOCKET_PORT, String::new(), quoted(directory)),
+    };
+    let remove = home.temporary.as_ref().map(tempfile::TempDir::path);
+    let mut command = tethered(&program, at_end.signal(), remove);
+    command.arg("-D").arg(home.data()).args(["-p", &port.to_string()]);
+    command
+        .args(["-c", &format!("listen_addresses={listen}")])
+        .args(["-c", &format!("unix_socket_directories={sockets}")])
+        .args(["-c", "unix_socket_permissions=0700"]) // no password is asked for there
+        .args(["-c", "max_connections=200"]);
+    for setting in settings {
+        command.args(["-c", setting]);
+    }
+    command.stdout(log).stderr(errors);
+    account.apply(&mut command);
+    command.spawn().map_err(io_error("run", &program))
 }
 
 /// A path as an element of a list setting, where commas and spaces would separate.

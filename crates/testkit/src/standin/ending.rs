@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use dce_testkit::scenario::Ending;
 use nix::sys::resource::{Resource, setrlimit};
-use nix::sys::signal::{SigSet, Signal, raise};
+use nix::sys::signal::{SigSet, Signal, kill, raise};
+use nix::unistd::getppid;
 
 use crate::header::Header;
 use crate::parts::OutputError;
@@ -121,6 +122,14 @@ pub(crate) fn strike(
         }
         Ending::Deaf => {
             writer.flush()?;
+            loop {
+                thread::park();
+            }
+        }
+        Ending::KillsWorker => {
+            writer.flush()?;
+            let _ = kill(getppid(), Signal::SIGABRT);
+            // A worker takes its children with it.
             loop {
                 thread::park();
             }

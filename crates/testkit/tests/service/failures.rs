@@ -10,7 +10,6 @@ const FAILURES: &[(&str, &str, &str, bool)] = &[
     ("forbidden", "900000000000001004", "missing_access", false),
     ("forbidden-messages", "900000000000001014", "missing_access", false),
     ("unknown", "900000000000001005", "unknown_channel", false),
-    ("bad-token", "900000000000001001", "invalid_token", false),
     ("no-intent", "900000000000001013", "missing_message_content_intent", false),
     ("forum", "900000000000001006", "forum_needs_threads", false),
     ("category-one-file", "900000000000001012", "not_a_text_channel", false),

@@ -3,12 +3,17 @@
 #![expect(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
 
 mod archive;
+mod budget;
+mod control;
 mod documents;
 mod failures;
 mod fenced;
 mod memory;
+mod outages;
 mod parallel;
 mod resume;
 mod secrets;
+mod shutdown;
 mod takeover;
+mod token;
 mod warnings;

@@ -1,0 +1,67 @@
+//! The workers' disk: one of its own where that is possible, so that it can be full.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::Context as _;
+
+/// Takes no memory by itself.
+const SIZE: &str = "8g";
+/// A page: there is no room for another message.
+const ROOM: u64 = 4096;
+
+/// Where workers put their files; unmounted when dropped.
+#[derive(Debug)]
+pub(crate) struct Disk {
+    path: PathBuf,
+    is_mounted: bool,
+}
+
+impl Disk {
+    /// In this directory, which is made. Without the right to mount it is part of the machine's disk.
+    pub(crate) fn prepare(path: &Path) -> anyhow::Result<Self> {
+        std::fs::create_dir(path).with_context(|| path.display().to_string())?;
+        let is_mounted = run("mount", &["-t", "tmpfs", "-o", &format!("size={SIZE}"), "dce-chaos"], path);
+        Ok(Self { path: path.to_owned(), is_mounted })
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether it can be filled.
+    pub(crate) const fn can_be_full(&self) -> bool {
+        self.is_mounted
+    }
+
+    /// Leaves no room beyond what is used now: a limit, not bytes, is what fills it.
+    pub(crate) fn fill(&self) -> anyhow::Result<()> {
+        let stat = nix::sys::statvfs::statvfs(&self.path)?;
+        let used = (stat.blocks() - stat.blocks_free()) * stat.fragment_size();
+        self.resize(&(used + ROOM).to_string())
+    }
+
+    pub(crate) fn empty(&self) -> anyhow::Result<()> {
+        self.resize(SIZE)
+    }
+
+    fn resize(&self, size: &str) -> anyhow::Result<()> {
+        let is_done = run("mount", &["-o", &format!("remount,size={size}")], &self.path);
+        anyhow::ensure!(is_done, "{} cannot be resized to {size}", self.path.display());
+        Ok(())
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        if self.is_mounted {
+            run("umount", &["--lazy"], &self.path);
+        }
+    }
+}
+
+fn run(program: &str, arguments: &[&str], path: &Path) -> bool {
+    let mut command = Command::new(program);
+    command.args(arguments).arg(path).stdout(Stdio::null()).stderr(Stdio::null());
+    command.status().is_ok_and(|status| status.success())
+}
