@@ -2,12 +2,15 @@
 
 use actix_web::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use actix_web::{HttpRequest, web};
+use dce_core::export::request::{Fault, FaultCode};
 use serde_json::{Map, Value};
 
 use crate::problem::{Code, Problem};
 
 /// Bytes of the largest body that is read; 500 channel ids take 12 KB.
 const MAX_BODY: usize = 64 * 1024;
+/// Unknown fields that one answer names.
+const MAX_FAULTS: usize = 100;
 
 /// The body as a JSON object, or what is wrong with its type, its size or its syntax.
 pub async fn json_object(
@@ -15,20 +18,40 @@ pub async fn json_object(
     payload: web::Payload,
 ) -> Result<Map<String, Value>, Problem> {
     check_headers(request)?;
-    let bytes = match payload.to_bytes_limited(MAX_BODY).await {
-        Ok(Ok(bytes)) => bytes,
-        Ok(Err(_)) => return Err(Problem::new(Code::BadRequest, "The body ended before it was complete.")),
-        Err(_) => return Err(Problem::new(Code::BodyTooLarge, "The body may have at most 65536 bytes.")),
-    };
+    let bytes = read(payload).await?;
     if bytes.is_empty() {
         return Err(Problem::new(Code::MalformedJson, "The body is empty: send at least {}."));
     }
-    match serde_json::from_slice(&bytes) {
+    parse(&bytes, "Send an object such as {\"channel_id\": \"102938475647382910\"}.")
+}
+
+/// For requests that have nothing to say: no body, of whatever type, or an object without fields.
+pub async fn nothing(request: &HttpRequest, payload: web::Payload) -> Result<(), Problem> {
+    let bytes = read(payload).await?;
+    if bytes.is_empty() {
+        return Ok(());
+    }
+    check_headers(request)?;
+    let object = parse(&bytes, "Send no body, or {}.")?;
+    let unknown = |name: &String| {
+        Fault::in_field(name, FaultCode::UnknownField, "is no field of this request, which has none")
+    };
+    let faults: Vec<Fault> = object.keys().take(MAX_FAULTS).map(unknown).collect();
+    if faults.is_empty() { Ok(()) } else { Err(faults.into()) }
+}
+
+async fn read(payload: web::Payload) -> Result<web::Bytes, Problem> {
+    match payload.to_bytes_limited(MAX_BODY).await {
+        Ok(Ok(bytes)) => Ok(bytes),
+        Ok(Err(_)) => Err(Problem::new(Code::BadRequest, "The body ended before it was complete.")),
+        Err(_) => Err(Problem::new(Code::BodyTooLarge, "The body may have at most 65536 bytes.")),
+    }
+}
+
+fn parse(bytes: &[u8], wanted: &'static str) -> Result<Map<String, Value>, Problem> {
+    match serde_json::from_slice(bytes) {
         Ok(Value::Object(object)) => Ok(object),
-        Ok(_) => Err(Problem::new(
-            Code::NotAnObject,
-            "Send an object such as {\"channel_id\": \"102938475647382910\"}.",
-        )),
+        Ok(_) => Err(Problem::new(Code::NotAnObject, wanted)),
         // serde_json names what it expected, line and column, and quotes nothing.
         Err(error) => Err(Problem::new(Code::MalformedJson, format!("The body cannot be parsed: {error}."))),
     }

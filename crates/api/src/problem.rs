@@ -63,6 +63,10 @@ problems! {
     NotFound = "not_found", NOT_FOUND, "There is nothing at this path";
     /// The path exists, without this method.
     MethodNotAllowed = "method_not_allowed", METHOD_NOT_ALLOWED, "The method is not allowed here";
+    /// A cancel of an export that has completed or failed.
+    ExportEnded = "export_ended", CONFLICT, "The export has ended";
+    /// A retry of an export without a failed or cancelled run, and without a cancel to withdraw.
+    NothingToRetry = "nothing_to_retry", CONFLICT, "There is nothing to retry";
     /// The body is larger than any valid request.
     BodyTooLarge = "body_too_large", PAYLOAD_TOO_LARGE, "The body is too large";
     /// The body is not sent as JSON.
@@ -108,7 +112,7 @@ impl Problem {
     }
 
     /// The database did not answer.
-    pub fn database_unavailable() -> Self {
+    fn database_unavailable() -> Self {
         let detail = "The database cannot be reached or is too busy. Try again.";
         Self { retry_after: Some(RETRY_UNAVAILABLE), ..Self::new(Code::DatabaseUnavailable, detail) }
     }
@@ -178,7 +182,7 @@ impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         let problem = if error.is_read_only() {
             let detail = "The database is read-only, for instance because its disk quota is used up. \
-                          Exports can be read but not created.";
+                          Exports can be read but not created, cancelled or retried.";
             Self { retry_after: Some(RETRY_READ_ONLY), ..Self::new(Code::DatabaseReadOnly, detail) }
         } else if error.is_passing() {
             Self::database_unavailable()
@@ -245,6 +249,14 @@ mod tests {
         assert_eq!(codes.len(), Code::ALL.len());
         for code in Code::ALL {
             assert!(code.status().is_client_error() || code.status().is_server_error(), "{code:?}");
+        }
+    }
+
+    #[test]
+    fn every_code_has_its_section_where_type_leads() {
+        let page = include_str!("../../../docs/errors.md");
+        for code in Code::ALL {
+            assert!(page.contains(&format!("\n### {}\n", code.as_str())), "{code:?}");
         }
     }
 

@@ -19,7 +19,8 @@ use crate::state::AppState;
 
 /// Threads that serve requests. The work is done in Postgres, over few connections: more threads would only wait.
 const HTTP_WORKERS: usize = 2;
-/// Seconds that answers may still take after a stop is asked for; platforms kill after 30.
+/// Seconds that answers may still take after a stop is asked for: twice what a query may take. Closing the connections
+/// takes 2 s more at most; platforms kill later (Render after 30 s, `docker/compose.yaml` after 25 s).
 const SHUTDOWN_TIMEOUT: u64 = 20;
 
 /// Why the server did not start, or ended.

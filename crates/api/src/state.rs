@@ -1,16 +1,11 @@
 //! What the handlers share.
 
-use std::time::Duration;
-
 use dce_core::db::PgPool;
 use dce_core::export::admission::AdmissionLimit;
 use dce_core::export::request::ChannelRules;
-use dce_core::store::StoreError;
+use dce_core::store::{self, StoreError};
 
 use crate::problem::Problem;
-
-/// How long a request waits for the database, repetitions included, before it is answered with 503.
-const DATABASE_PATIENCE: Duration = Duration::from_secs(10);
 
 /// The database and the rules by which exports are created.
 #[derive(Debug, Clone)]
@@ -25,10 +20,10 @@ pub struct AppState {
     pub limit: AdmissionLimit,
 }
 
-/// The store's answer, if it comes while a client still waits for it.
-pub async fn in_time<T>(query: impl Future<Output = Result<T, StoreError>>) -> Result<T, Problem> {
-    match tokio::time::timeout(DATABASE_PATIENCE, query).await {
-        Ok(answer) => Ok(answer?),
-        Err(_) => Err(Problem::database_unavailable()),
-    }
+/// The store's answer, if it comes while a client still waits for it, repetitions included; else a 503.
+pub fn in_time<T>(
+    query: impl Future<Output = Result<T, StoreError>>,
+) -> impl Future<Output = Result<T, Problem>> {
+    let query = Box::pin(query); // large, and moved from hand to hand
+    async move { Ok(store::in_time(query).await?) }
 }

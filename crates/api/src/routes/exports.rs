@@ -46,11 +46,8 @@ pub(super) async fn create(
     Span::current().record("job_id", tracing::field::display(created.job_id));
     tracing::info!(channels = new.channels.len(), "export.created");
 
-    let path = format!("/exports/{}", created.job_id);
-    Ok(HttpResponse::Accepted()
-        .insert_header((LOCATION, path.as_str()))
-        .insert_header((RETRY_AFTER, POLL_AFTER))
-        .json(Accepted::new(&created, &new.channels, path)))
+    let links = Links::of(created.job_id);
+    Ok(accepted(&links, &Accepted::new(&created, &new.channels, &links)))
 }
 
 /// `GET /exports/{job_id}`: state, counts, runs.
@@ -58,12 +55,29 @@ pub(super) async fn show(
     job_id: web::Path<String>,
     state: web::Data<AppState>,
 ) -> Result<HttpResponse, Problem> {
-    let not_found = || Problem::new(Code::ExportNotFound, "No export has this job_id.");
-    // Ids are UUIDs that the service makes itself: another text is the id of nothing.
-    let job_id = Uuid::parse_str(&job_id).map_err(|_| not_found())?;
-    Span::current().record("job_id", tracing::field::display(job_id));
+    let job_id = known(&job_id)?;
     let view = in_time(store::view::find(&state.pool, job_id)).await?.ok_or_else(not_found)?;
     Ok(HttpResponse::Ok().json(view))
+}
+
+/// The id in the path. Ids are UUIDs that the service makes itself: another text is the id of nothing.
+pub(super) fn known(job_id: &str) -> Result<Uuid, Problem> {
+    let job_id = Uuid::parse_str(job_id).map_err(|_| not_found())?;
+    Span::current().record("job_id", tracing::field::display(job_id));
+    Ok(job_id)
+}
+
+/// No export has the id.
+pub(super) fn not_found() -> Problem {
+    Problem::new(Code::ExportNotFound, "No export has this job_id.")
+}
+
+/// A 202: the work goes on, its state is to be looked for.
+pub(super) fn accepted(links: &Links, body: &impl Serialize) -> HttpResponse {
+    HttpResponse::Accepted()
+        .insert_header((LOCATION, links.itself.as_str()))
+        .insert_header((RETRY_AFTER, POLL_AFTER))
+        .json(body)
 }
 
 fn header_faults(request: &HttpRequest) -> Vec<Fault> {
@@ -104,7 +118,7 @@ fn new_export(wanted: ExportRequest, id: &RequestId, state: &AppState) -> NewExp
     }
 }
 
-/// The body of a 202.
+/// What is answered to a creation.
 #[derive(Serialize)]
 struct Accepted<'a> {
     job_id: Uuid,
@@ -113,25 +127,32 @@ struct Accepted<'a> {
     channel_id: Option<&'a Snowflake>,
     channel_ids: &'a [Snowflake],
     created_at: DateTime<Utc>,
-    links: Links,
+    links: &'a Links,
 }
 
 /// Where to go from here.
 #[derive(Serialize)]
-struct Links {
+pub(super) struct Links {
     #[serde(rename = "self")]
     itself: String,
 }
 
+impl Links {
+    /// Of an export.
+    pub(super) fn of(job_id: Uuid) -> Self {
+        Self { itself: format!("/exports/{job_id}") }
+    }
+}
+
 impl<'a> Accepted<'a> {
-    fn new(created: &Created, channel_ids: &'a [Snowflake], path: String) -> Self {
+    fn new(created: &Created, channel_ids: &'a [Snowflake], links: &'a Links) -> Self {
         Self {
             job_id: created.job_id,
             status: created.status.as_str(),
             channel_id: if let [only] = channel_ids { Some(only) } else { None },
             channel_ids,
             created_at: created.created_at,
-            links: Links { itself: path },
+            links,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Paths and methods; one file for each kind of thing.
 
+mod control;
 mod exports;
 mod health;
 
@@ -16,6 +17,8 @@ pub fn configure(service: &mut web::ServiceConfig) {
         .service(readable("/readyz").route(read().to(health::ready)))
         .service(only("/exports", "POST").route(web::post().to(exports::create)))
         .service(readable("/exports/{job_id}").route(read().to(exports::show)))
+        .service(only("/exports/{job_id}/cancel", "POST").route(web::post().to(control::cancel)))
+        .service(only("/exports/{job_id}/retry", "POST").route(web::post().to(control::retry)))
         .default_service(web::to(async || -> Result<HttpResponse, Problem> {
             Err(Problem::new(Code::NotFound, "The API has no such path."))
         }));

@@ -57,7 +57,7 @@ async fn every_column_that_clients_were_promised_is_shown() {
         names(&shown),
         "bytes_read cancel_requested_at channel_id created_at duration_ms end_at error finished_at format \
          inserted_count job_id media message_count options repaired_count request_id requested_by runs start_at \
-         started_at status updated_count version warnings"
+         started_at status updated_count version waiting warnings"
     );
     assert_eq!(
         names(&shown["runs"][0]),

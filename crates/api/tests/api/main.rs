@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test stops at what it does not expect")]
 
+mod control;
 mod exports;
 mod lifecycle;
 mod outages;
@@ -10,3 +11,4 @@ mod proxy;
 mod request_ids;
 mod settings;
 mod support;
+mod waiting;

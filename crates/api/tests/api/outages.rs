@@ -1,9 +1,36 @@
+use dce_local::PrivatePostgres;
 use dce_testkit::database::TestDatabase;
 use dce_testkit::process::{eventually, free_port};
+use nix::sys::signal::Signal;
+use reqwest::{Client, Method, RequestBuilder};
 use serde_json::json;
+use sqlx::{Connection, PgConnection};
+use tokio::task::spawn_blocking;
 
 use crate::proxy::Proxy;
-use crate::support::{Api, SOON, base, launch};
+use crate::support::{Answer, Api, SOON, base, launch};
+
+/// A request on each route that needs the database.
+fn requests(client: &Client, base: &str, export: &str) -> Vec<RequestBuilder> {
+    let path = |path: &str| format!("{base}{path}");
+    vec![
+        client.get(path("/readyz")),
+        client.get(path(export)),
+        client.post(path("/exports")).json(&json!({ "channel_id": "1" })),
+        client.post(path(&format!("{export}/cancel"))),
+        client.post(path(&format!("{export}/retry"))),
+    ]
+}
+
+/// Asks all of them at once, more than there are connections.
+async fn assert_unavailable(requests: Vec<RequestBuilder>) {
+    let asked: Vec<_> = requests.into_iter().map(|request| tokio::spawn(Answer::of(request))).collect();
+    for answer in asked {
+        let answer = answer.await.unwrap();
+        answer.assert_problem(503, "database_unavailable");
+        assert_eq!(answer.header("retry-after"), "5");
+    }
+}
 
 #[tokio::test]
 async fn without_the_database_requests_are_503_and_the_process_lives_on() {
@@ -15,12 +42,7 @@ async fn without_the_database_requests_are_503_and_the_process_lives_on() {
     let location = api.post(&json!({ "channel_id": "1" })).await.header("location").to_owned();
 
     drop(proxy);
-    for answer in
-        [api.get("/readyz").await, api.get(&location).await, api.post(&json!({ "channel_id": "1" })).await]
-    {
-        answer.assert_problem(503, "database_unavailable");
-        assert_eq!(answer.header("retry-after"), "5");
-    }
+    assert_unavailable(requests(&Client::new(), &api.base, &location)).await;
     assert_eq!(api.get("/health").await.status, 200);
     assert_eq!(api.post(&json!({})).await.status, 422, "what needs no database is answered as ever");
 
@@ -38,11 +60,121 @@ async fn a_read_only_database_is_read_and_not_written() {
          SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'dce-api'",
     )
     .await;
-    let answer = api.post(&json!({ "channel_id": "2" })).await;
-    answer.assert_problem(503, "database_read_only");
-    assert_eq!(answer.header("retry-after"), "30");
-    assert_eq!(api.get(&location).await.status, 200);
+    let client = Client::new();
+    for write in requests(&client, &api.base, &location).split_off(2) {
+        let answer = Answer::of(write).await;
+        answer.assert_problem(503, "database_read_only");
+        assert_eq!(answer.header("retry-after"), "30");
+    }
+    let shown = api.get(&location).await.body;
+    assert_eq!(shown["waiting"]["code"], "database_read_only", "{shown}");
+    let ready = api.get("/readyz").await;
+    assert_eq!((ready.status, &ready.body["status"]), (200, &json!("degraded")));
+    assert_eq!(ready.body["database"], "read_only");
+    assert_eq!(ready.body["problems"][0]["code"], "database_read_only");
+
+    api.sql(
+        "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I RESET default_transaction_read_only', current_database()); END $$;
+         SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'dce-api'",
+    )
+    .await;
+    assert_eq!(api.get("/readyz").await.body["status"], "ready");
+    assert_eq!(Answer::of(api.request(Method::POST, &format!("{location}/cancel"))).await.status, 202);
+}
+
+#[tokio::test]
+async fn a_database_that_falls_silent_is_given_up_in_time_and_found_again() {
+    let database = TestDatabase::create().await;
+    let port = free_port();
+    let proxy = Proxy::start(&database, port).await;
+    let url = Proxy::url(&database, port);
+    let mut api = Api::start_on(database, &url, &[]).await;
+    let location = api.post(&json!({ "channel_id": "1" })).await.header("location").to_owned();
+    // Every connection is in the middle of a request when nothing comes any more.
+    let mut blocker = PgConnection::connect(&api.database.url()).await.unwrap();
+    let mut lock = blocker.begin().await.unwrap();
+    sqlx::raw_sql("LOCK TABLE exports IN ACCESS EXCLUSIVE MODE").execute(&mut *lock).await.unwrap();
+    let client = Client::new();
+    let given_up = assert_unavailable(requests(&client, &api.base, &location).split_off(1)); // readyz waits for no lock
+    let silence = async {
+        let pool = api.database.pool();
+        let waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()";
+        eventually(SOON, "three requests wait in Postgres", async || {
+            let waiting: i64 = sqlx::query_scalar(waiting).fetch_one(&pool).await.unwrap();
+            (waiting == 3).then(|| proxy.fall_silent())
+        })
+        .await;
+        lock.rollback().await.unwrap();
+    };
+    tokio::join!(given_up, silence);
+    assert_eq!(api.get("/health").await.status, 200);
+
+    proxy.take_new_connections();
+    eventually(SOON, "ready again", async || (api.get("/readyz").await.status == 200).then_some(())).await;
+    for request in requests(&client, &api.base, &location).into_iter().take(4) {
+        let answer = Answer::of(request).await;
+        assert!(answer.status < 300, "no connection is left that says nothing: {answer:?}");
+    }
+
+    proxy.fall_silent();
+    api.process.signal(Signal::SIGTERM);
+    assert_eq!(api.process.wait(SOON).await.code(), Some(0), "it waits for no goodbye");
+}
+
+#[tokio::test]
+async fn after_a_restart_of_postgres_the_first_requests_work() {
+    let directory = tempfile::TempDir::new().unwrap();
+    let (home, port) = (directory.path().join("postgres"), free_port());
+    let start = async || {
+        let home = home.clone();
+        spawn_blocking(move || PrivatePostgres::persistent(&home, Some(port))).await.unwrap().unwrap()
+    };
+    let postgres = start().await;
+    let process = launch(&postgres.url("postgres"), &[]);
+    let base = base(&process).await;
+    let client = Client::new();
+    let body = json!({ "channel_id": "1" });
+    let create = || client.post(format!("{base}/exports")).json(&body);
+    let export = Answer::of(create()).await.header("location").to_owned();
+
+    spawn_blocking(move || drop(postgres)).await.unwrap();
+    assert_unavailable(requests(&client, &base, &export)).await;
+    let postgres = start().await;
+    for request in requests(&client, &base, &export) {
+        let answer = Answer::of(request).await;
+        assert!(answer.status < 300, "{answer:?}");
+    }
+    spawn_blocking(move || drop(postgres)).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_database_without_a_free_connection_is_busy_and_no_fault() {
+    let database = TestDatabase::create().await;
+    let port = free_port();
+    let _proxy = Proxy::start(&database, port).await;
+    let url = Proxy::url(&database, port).replace("postgres@", "crowded@");
+    let pool = database.pool();
+    sqlx::raw_sql(
+        "CREATE ROLE crowded LOGIN BYPASSRLS; GRANT pg_read_all_data, pg_write_all_data TO crowded;
+         GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA public, apalis TO crowded",
+    )
+    .execute(&pool)
+    .await
+    .unwrap();
+    let api = Api::start_on(database, &url, &[("MIGRATE_ON_START", "false")]).await;
     assert_eq!(api.get("/readyz").await.status, 200);
+    let created = api.post(&json!({ "channel_id": "1" })).await;
+    assert_eq!(created.status, 202, "{created:?} {:?}", api.process.lines());
+    let location = created.header("location");
+    api.sql(
+        "ALTER ROLE crowded CONNECTION LIMIT 0;
+         SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'dce-api'
+                                                                  AND datname = current_database()",
+    )
+    .await;
+    assert_unavailable(requests(&Client::new(), &api.base, location)).await;
+    api.sql("ALTER ROLE crowded CONNECTION LIMIT -1").await;
+    assert_eq!(api.get(location).await.status, 200);
 }
 
 #[tokio::test]

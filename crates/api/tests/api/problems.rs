@@ -99,7 +99,7 @@ async fn probes_answer_get_and_head() {
         let answer = api.get(path).await;
         assert_eq!((answer.status, answer.body), (200, serde_json::json!({ "ok": true })));
     }
-    let ready = serde_json::json!({ "status": "ready", "database": "ok", "workers_live": 0 });
+    let ready = serde_json::json!({ "status": "ready", "database": "ok", "workers_live": 0, "problems": [] });
     let answer = api.get("/readyz").await;
     assert_eq!((answer.status, answer.body), (200, ready));
     for path in ["/health", "/livez", "/readyz"] {

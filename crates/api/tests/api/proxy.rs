@@ -1,12 +1,16 @@
-//! A way to the database that can be cut.
+//! A way to the database that can be cut, or fall silent.
 
 use dce_testkit::database::TestDatabase;
 use tokio::io::copy_bidirectional;
-use tokio::net::{TcpListener, UnixStream};
+use tokio::net::{TcpListener, TcpStream, UnixStream};
+use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
 /// Passes connections on to the test's server until it is dropped, which closes all of them.
-pub(crate) struct Proxy(JoinHandle<()>);
+pub(crate) struct Proxy {
+    task: JoinHandle<()>,
+    silent: watch::Sender<bool>,
+}
 
 impl Proxy {
     /// On this port of 127.0.0.1.
@@ -15,14 +19,26 @@ impl Proxy {
         let directory = options.get_socket().expect("the test's server listens on a socket");
         let socket = directory.join(format!(".s.PGSQL.{}", options.get_port()));
         let listener = TcpListener::bind(("127.0.0.1", port)).await.unwrap();
-        Self(tokio::spawn(async move {
+        let (silent, silence) = watch::channel(false);
+        let task = tokio::spawn(async move {
             let mut connections = JoinSet::new();
             loop {
-                let (mut client, _) = listener.accept().await.unwrap();
-                let mut server = UnixStream::connect(&socket).await.unwrap();
-                connections.spawn(async move { copy_bidirectional(&mut client, &mut server).await });
+                let (client, _) = listener.accept().await.unwrap();
+                let server = UnixStream::connect(&socket).await.unwrap();
+                connections.spawn(pass_on(client, server, silence.clone()));
             }
-        }))
+        });
+        Self { task, silent }
+    }
+
+    /// From now on nothing gets through, and nothing is closed: like a network that drops packets.
+    pub(crate) fn fall_silent(&self) {
+        self.silent.send_replace(true);
+    }
+
+    /// New connections get through. Those that were open stay silent for ever, as behind a router that forgot them.
+    pub(crate) fn take_new_connections(&self) {
+        self.silent.send_replace(false);
     }
 
     /// The database as seen through a proxy on this port, whether or not there is one.
@@ -33,6 +49,15 @@ impl Proxy {
 
 impl Drop for Proxy {
     fn drop(&mut self) {
-        self.0.abort();
+        self.task.abort();
     }
+}
+
+async fn pass_on(mut client: TcpStream, mut server: UnixStream, mut silence: watch::Receiver<bool>) {
+    tokio::select! {
+        biased;
+        true = async { silence.wait_for(|silent| *silent).await.is_ok() } => {}
+        _ = copy_bidirectional(&mut client, &mut server) => return,
+    }
+    std::future::pending::<()>().await; // holds both sockets
 }

@@ -1,0 +1,71 @@
+//! `/exports/{job_id}/cancel` and `/retry`. What is so already is answered like what was done: both can be repeated.
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use dce_core::export::state::ExportStatus;
+use dce_core::store::control::{self, Controlled};
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::exports::{Links, accepted, known, not_found};
+use crate::body;
+use crate::problem::{Code, Problem};
+use crate::state::{AppState, in_time};
+
+/// `POST /exports/{job_id}/cancel`: 202; what waits has ended, what runs is being stopped.
+pub(super) async fn cancel(
+    request: HttpRequest,
+    payload: web::Payload,
+    job_id: web::Path<String>,
+    state: web::Data<AppState>,
+) -> Result<HttpResponse, Problem> {
+    let job_id = known(&job_id)?;
+    body::nothing(&request, payload).await?;
+    match in_time(control::cancel(&state.pool, job_id, state.limit)).await? {
+        Controlled::Now(status) => Ok(answer(job_id, status, !status.is_final())),
+        Controlled::Unknown => Err(not_found()),
+        Controlled::Refused(status) => Err(Problem::new(
+            Code::ExportEnded,
+            format!("The export has {status}: there is nothing left to cancel, and what it archived stays."),
+        )),
+    }
+}
+
+/// `POST /exports/{job_id}/retry`: 202; failed and cancelled runs wait to go on from their last message.
+pub(super) async fn retry(
+    request: HttpRequest,
+    payload: web::Payload,
+    job_id: web::Path<String>,
+    state: web::Data<AppState>,
+) -> Result<HttpResponse, Problem> {
+    let job_id = known(&job_id)?;
+    body::nothing(&request, payload).await?;
+    match in_time(control::retry(&state.pool, job_id, state.limit)).await? {
+        Controlled::Now(status) => Ok(answer(job_id, status, false)),
+        Controlled::Unknown => Err(not_found()),
+        Controlled::Refused(status) => Err(Problem::new(Code::NothingToRetry, nothing_to_retry(status))),
+    }
+}
+
+fn nothing_to_retry(status: ExportStatus) -> &'static str {
+    if status == ExportStatus::Completed {
+        "The export has completed: create a new one to export the channel again."
+    } else {
+        "The export has not ended, no channel of it has failed or been cancelled, and no cancel is outstanding."
+    }
+}
+
+fn answer(job_id: Uuid, status: ExportStatus, cancelling: bool) -> HttpResponse {
+    let links = Links::of(job_id);
+    accepted(&links, &Answer { job_id, status: status.as_str(), cancelling, links: &links })
+}
+
+/// The body of a 202.
+#[derive(Serialize)]
+struct Answer<'a> {
+    job_id: Uuid,
+    /// Derived from the runs: stays `running` until the last one has been stopped.
+    status: &'static str,
+    /// Whether runs are being stopped, so that the export will end as cancelled unless they complete before.
+    cancelling: bool,
+    links: &'a Links,
+}
