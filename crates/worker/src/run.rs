@@ -107,6 +107,7 @@ async fn attempt(
         Err(failure) => return Attempt::not_started(failure, run),
     };
     let exited = ExitFlag::default();
+    let _released = exited.set_on_drop(); // the reader too, if this panics
     let parts = Parts::new(directory.to_owned());
     let (deliveries, delivered) = mpsc::channel(BATCHES_WAITING);
     let (recycle, recycled) = mpsc::channel(BATCHES_WAITING + 1);

@@ -67,9 +67,13 @@ pub async fn work(
         dce_version,
         jitter,
     });
-    tokio::select! {
-        ready = get_ready(&shared) => ready?,
-        () = shutdown.in_order.cancelled() => return Ok(()),
+    let ready = tokio::select! {
+        ready = get_ready(&shared) => Some(ready),
+        () = shutdown.in_order.cancelled() => None,
+    };
+    if !matches!(ready, Some(Ok(()))) {
+        remove_work_dir(&shared);
+        return ready.unwrap_or(Ok(()));
     }
     let worker = &shared.worker;
     tracing::info!(worker = worker.id, slots = worker.slots, dce_version = %dce_version, "worker.started");
@@ -95,12 +99,16 @@ pub async fn work(
         Ok(Err(error)) => tracing::warn!(error = %error, "worker.not_deregistered"),
         Err(_) => tracing::warn!("worker.not_deregistered: no answer"),
     }
-    // Whatever is left in it belongs to runs that are somebody else's now.
+    remove_work_dir(&shared);
+    tracing::info!("worker.stopped");
+    Ok(())
+}
+
+/// Whatever is left in it belongs to runs that are somebody else's now.
+fn remove_work_dir(shared: &Shared) {
     if let Err(error) = shared.work_dir.remove() {
         tracing::warn!(error = %error, "worker.leftovers");
     }
-    tracing::info!("worker.stopped");
-    Ok(())
 }
 
 /// The database there, up to date, and told of the worker.
@@ -120,8 +128,9 @@ async fn get_ready(shared: &Shared) -> anyhow::Result<()> {
 /// An id that is new at every start: two lives of one machine must not be taken for each other.
 fn announce(settings: &Settings, dce_version: DceVersion) -> Worker {
     let host = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok()).unwrap_or_default();
-    // application_name holds 63 bytes, of which the ULID takes 26.
-    let prefix: String = host.chars().filter(char::is_ascii_graphic).take(32).collect();
+    // application_name holds 63 bytes, of which the ULID takes 26. It is a folder's name too, in a path that DCE is given.
+    let fit = |c: &char| c.is_ascii_alphanumeric() || "-._".contains(*c);
+    let prefix: String = host.chars().filter(fit).take(32).collect();
     Worker {
         id: format!("{prefix}-{}", Ulid::generate()),
         host,

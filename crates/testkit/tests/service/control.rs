@@ -21,12 +21,12 @@ fn slow() -> Channel {
 }
 
 /// An export of the channels with these ids, once messages of the first have arrived.
-async fn going_on(service: &Service, channels: &[&str]) -> (String, Value) {
+async fn going_on(service: &Service, channels: &[&str]) -> String {
     let job_id = service.export(&json!({ "channel_ids": channels })).await;
     let started = |export: &Value| export["runs"][0]["message_count"].as_i64() > Some(30);
     let export = service.when(&job_id, "messages arrive", started).await;
     assert_eq!(export["runs"][0]["channel_id"], channels[0], "runs come in the order of their channels");
-    (job_id, export)
+    job_id
 }
 
 /// Whether the process of this attempt is there.
@@ -80,7 +80,9 @@ async fn an_export_that_waits_is_cancelled_at_once_and_never_starts() {
 #[tokio::test]
 async fn a_cancel_stops_dce_keeps_what_was_read_and_a_retry_goes_on_from_there() {
     let service = Service::start(&Scenario::new().channel("1", slow()).channel("2", slow())).await;
-    let (job_id, _) = going_on(&service, &["1", "2"]).await;
+    let job_id = going_on(&service, &["1", "2"]).await;
+    let both = |export: &Value| export["runs"][1]["message_count"].as_i64() > Some(30);
+    service.when(&job_id, "messages of the other arrive", both).await;
     assert_refused(&service.retry(&job_id).await, "nothing_to_retry");
 
     let answer = service.cancel(&job_id).await;
@@ -121,8 +123,8 @@ async fn a_cancel_stops_dce_keeps_what_was_read_and_a_retry_goes_on_from_there()
 #[tokio::test]
 async fn a_cancel_of_one_export_leaves_the_others_alone() {
     let service = Service::start(&Scenario::new().channel("1", slow()).channel("2", slow())).await;
-    let (cancelled, _) = going_on(&service, &["1"]).await;
-    let (other, _) = going_on(&service, &["2"]).await;
+    let cancelled = going_on(&service, &["1"]).await;
+    let other = going_on(&service, &["2"]).await;
     assert_eq!(service.cancel(&cancelled).await.0, StatusCode::ACCEPTED);
     let before = service.find(&cancelled).await;
     assert_eq!(service.cancel(&cancelled).await.0, StatusCode::ACCEPTED);
@@ -137,7 +139,7 @@ async fn a_cancel_of_one_export_leaves_the_others_alone() {
 async fn a_failed_channel_is_retried_while_another_goes_on() {
     let channel = Channel::generated(50, 3).attempt(Attempt::ends(Ending::Forbidden));
     let service = Service::start(&Scenario::new().channel("1", slow()).channel("2", channel)).await;
-    let (job_id, _) = going_on(&service, &["1", "2"]).await;
+    let job_id = going_on(&service, &["1", "2"]).await;
     let failed = service.when(&job_id, "one fails", |export| export["runs"][1]["status"] == "failed").await;
     assert_eq!(failed["status"], "running", "the other goes on: {failed}");
 
@@ -168,7 +170,7 @@ async fn a_failed_export_is_retried_and_what_is_complete_is_not_redone() {
 #[tokio::test]
 async fn a_cancel_withdrawn_at_once_costs_nothing() {
     let service = Service::start(&Scenario::new().channel("1", slow())).await;
-    let (job_id, _) = going_on(&service, &["1"]).await;
+    let job_id = going_on(&service, &["1"]).await;
     assert_accepted(&service.cancel(&job_id).await, &job_id, "running", true);
     assert_accepted(&service.retry(&job_id).await, &job_id, "running", false);
     let export = service.ended(&job_id).await;

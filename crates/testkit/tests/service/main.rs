@@ -6,6 +6,7 @@ mod archive;
 mod budget;
 mod control;
 mod documents;
+mod endings;
 mod failures;
 mod fenced;
 mod memory;

@@ -78,6 +78,17 @@ impl ExitFlag {
         self.0.store(true, Ordering::Release);
     }
 
+    /// Sets the flag when the guard is dropped: whoever follows is not left waiting, whatever happens to the caller.
+    pub fn set_on_drop(&self) -> impl Drop + use<> {
+        struct SetOnDrop(ExitFlag);
+        impl Drop for SetOnDrop {
+            fn drop(&mut self) {
+                self.0.set();
+            }
+        }
+        SetOnDrop(self.clone())
+    }
+
     /// Whether the process has ended.
     pub fn is_set(&self) -> bool {
         self.0.load(Ordering::Acquire)

@@ -1,0 +1,97 @@
+//! Many exports that end while somebody cancels them, or whose runs end together: none is stuck, none is both.
+
+use std::time::Duration;
+
+use dce_testkit::scenario::{Channel, Scenario};
+use dce_testkit::service::Service;
+use futures_util::StreamExt;
+use futures_util::stream;
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+
+/// So many exports; more with `DCE_RACE_ROUNDS`.
+const ROUNDS: u64 = 60;
+/// So many at a time.
+const AT_ONCE: u64 = 6;
+/// Longer than such an export takes.
+const LONGEST_PAUSE_MS: u64 = 400;
+
+fn rounds() -> u64 {
+    std::env::var("DCE_RACE_ROUNDS").map_or(ROUNDS, |rounds| rounds.parse().unwrap())
+}
+
+/// Channels of three messages, twice as many as are exported at a time.
+async fn service() -> Service {
+    let scenario = (1..=2 * AT_ONCE)
+        .fold(Scenario::new(), |scenario, id| scenario.channel(id.to_string(), Channel::generated(3, id)));
+    let mut service = Service::api_only(&scenario, &[]).await;
+    service.add_worker(&[("WORKER_CONCURRENCY", "6")]).await;
+    service
+}
+
+#[tokio::test]
+async fn a_cancel_of_an_export_that_is_just_ending() {
+    let service = service().await;
+    let ends: Vec<String> = stream::iter(0..rounds())
+        .map(|round| {
+            let service = &service;
+            async move {
+                let channel = (round % AT_ONCE + 1).to_string();
+                let job_id = service.export(&json!({ "channel_id": channel })).await;
+                // Spread over the whole life of an export.
+                tokio::time::sleep(Duration::from_millis(round * 7919 % LONGEST_PAUSE_MS)).await;
+                let (answered, _) = service.cancel(&job_id).await;
+                let export = service.ended(&job_id).await;
+                let run = &export["runs"][0];
+                assert_eq!(run["status"], export["status"], "{export}");
+                let status = export["status"].as_str().unwrap();
+                match (answered, status) {
+                    (StatusCode::ACCEPTED, "cancelled") => {}
+                    // It was through before it could be stopped, or before it was asked for.
+                    (StatusCode::ACCEPTED | StatusCode::CONFLICT, "completed") => {
+                        assert_eq!(run["message_count"], 3, "{export}");
+                    }
+                    other => panic!("{other:?}: {export}"),
+                }
+                status.to_owned()
+            }
+        })
+        .buffer_unordered(usize::try_from(AT_ONCE).unwrap())
+        .collect()
+        .await;
+    let cancelled = ends.iter().filter(|end| *end == "cancelled").count();
+    println!("{cancelled} of {} were cancelled, the others completed", ends.len());
+    assert!(cancelled > 0 && cancelled < ends.len(), "both happen: {cancelled} of {}", ends.len());
+    assert_nothing_is_left(&service).await;
+}
+
+#[tokio::test]
+async fn two_runs_that_end_together_end_their_export() {
+    let service = service().await;
+    stream::iter(0..rounds())
+        .map(|round| {
+            let service = &service;
+            async move {
+                let first = round % AT_ONCE * 2 + 1;
+                let channels = [first.to_string(), (first + 1).to_string()];
+                let export = service.ended(&service.export(&json!({ "channel_ids": channels })).await).await;
+                let counts = (&export["status"], &export["message_count"]);
+                assert_eq!(counts, (&Value::from("completed"), &Value::from(6)), "{export}");
+            }
+        })
+        .buffer_unordered(usize::try_from(AT_ONCE).unwrap())
+        .collect::<()>()
+        .await;
+    assert_nothing_is_left(&service).await;
+}
+
+async fn assert_nothing_is_left(service: &Service) {
+    let (open, admitted): (i64, i64) = sqlx::query_as(
+        "SELECT (SELECT count(*) FROM exports WHERE finished_at IS NULL),
+                (SELECT count(*) FROM export_channels WHERE status IN ('pending', 'running') OR task_id IS NOT NULL)",
+    )
+    .fetch_one(&service.pool())
+    .await
+    .unwrap();
+    assert_eq!((open, admitted), (0, 0));
+}
