@@ -51,8 +51,12 @@ async fn a_worker_that_is_stopped_hands_its_export_over() {
     let (mut service, job_id) = in_the_middle().await;
     service.workers[0].signal(Signal::SIGTERM);
     let status = service.workers[0].wait(Duration::from_secs(30)).await;
+    let ended = Instant::now();
     assert_eq!(status.code(), Some(0));
     assert_eq!(dce_is_gone(&service), Some(()));
+    let goes_on = async || (service.scenario.attempts_at("42").len() == 2).then_some(());
+    eventually(Duration::from_secs(10), "the other worker goes on", goes_on).await;
+    println!("goes on {:.2} s after the first worker's exit", ended.elapsed().as_secs_f64());
     let export = completes_with_everything_once(&service, &job_id).await;
     assert_eq!(export["runs"][0]["failures"], 0, "a hand-back costs nothing");
 }
