@@ -133,6 +133,11 @@ impl Service {
         self.work_dir.path().to_owned()
     }
 
+    /// The database, past whatever a worker was given.
+    pub fn url(&self) -> String {
+        self.url.clone()
+    }
+
     /// For questions to the tables.
     pub fn pool(&self) -> PgPool {
         self.pool.clone()

@@ -34,21 +34,20 @@ impl Disk {
         self.is_mounted
     }
 
-    /// Leaves no room beyond what is used now: a limit, not bytes, is what fills it.
-    pub(crate) fn fill(&self) -> anyhow::Result<()> {
+    /// Leaves no room beyond what is used now: a limit, not bytes, is what fills it. False if more was used meanwhile.
+    pub(crate) fn fill(&self) -> anyhow::Result<bool> {
         let stat = nix::sys::statvfs::statvfs(&self.path)?;
         let used = (stat.blocks() - stat.blocks_free()) * stat.fragment_size();
-        self.resize(&(used + ROOM).to_string())
+        Ok(self.resize(&(used + ROOM).to_string()))
     }
 
     pub(crate) fn empty(&self) -> anyhow::Result<()> {
-        self.resize(SIZE)
+        anyhow::ensure!(self.resize(SIZE), "{} cannot be resized", self.path.display());
+        Ok(())
     }
 
-    fn resize(&self, size: &str) -> anyhow::Result<()> {
-        let is_done = run("mount", &["-o", &format!("remount,size={size}")], &self.path);
-        anyhow::ensure!(is_done, "{} cannot be resized to {size}", self.path.display());
-        Ok(())
+    fn resize(&self, size: &str) -> bool {
+        run("mount", &["-o", &format!("remount,size={size}")], &self.path)
     }
 }
 

@@ -18,6 +18,8 @@ use crate::world::{OURSELVES, World};
 
 /// Beyond its grace a worker may take so long to end on a busy machine.
 const END_LIMIT: Duration = Duration::from_secs(25);
+/// How often what was freed on the disk is taken away again.
+const REFILL: Duration = Duration::from_millis(100);
 /// More sessions than the server has.
 const ALL_SESSIONS: usize = 60;
 
@@ -79,8 +81,13 @@ async fn perform(world: &World, fault: &Fault) -> anyhow::Result<()> {
             }
         }
         Fault::FillDisk { lasts } if world.disk.can_be_full() => {
-            world.disk.fill()?;
-            sleep(*lasts).await;
+            let until = Instant::now() + *lasts;
+            let mut filled = 0;
+            while Instant::now() < until {
+                filled += u32::from(world.disk.fill()?); // again, since files go
+                sleep(REFILL).await;
+            }
+            world.journal.note(format_args!("the disk was filled {filled} times"));
             world.disk.empty()?;
         }
         Fault::FillDisk { .. } => world.journal.note("no right to mount a disk: it is not filled"),

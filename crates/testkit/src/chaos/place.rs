@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use dce_testkit::process::{Running, binary};
 use nix::sys::signal::Signal;
+use nix::unistd::Pid;
 use serde_json::Value;
 
 /// SIGKILL is quick, even on a busy machine.
@@ -90,6 +91,11 @@ impl Place {
             *seen = Seen { name: Some(name.clone()), is_up: true };
             Some(name)
         })
+    }
+
+    /// Of its process; none of an empty place.
+    pub(crate) async fn pid(&self) -> Option<Pid> {
+        self.process.lock().await.running.as_ref().map(Running::pid)
     }
 
     /// From now on, until it is asked for again, the process is not up.

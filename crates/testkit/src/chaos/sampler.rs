@@ -4,27 +4,38 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use sqlx::types::Json;
+
 use crate::journal::Breach;
+use crate::place::Place;
 use crate::world::World;
 
 const PERIOD: Duration = Duration::from_millis(100);
 
-/// What is going on, in one snapshot.
+/// What is going on, in one statement: one snapshot, and nothing is left open when the look is cut short.
 const ACTIVE: &str = "
     SELECT (SELECT count(*) FROM export_channels WHERE status = 'running' OR task_id IS NOT NULL) AS active,
            (SELECT coalesce(sum(slots), 0) FROM workers
              WHERE NOT draining AND last_seen > clock_timestamp() - interval '20 s') AS slots,
            (SELECT coalesce(max(n), 0) FROM (SELECT count(*) AS n FROM export_channels
-             WHERE status = 'running' GROUP BY channel_id) c) AS of_one_channel";
-/// Who has how many runs.
-const OWNERS: &str =
-    "SELECT lease_owner, count(*) FROM export_channels WHERE status = 'running' GROUP BY lease_owner";
+             WHERE status = 'running' GROUP BY channel_id) c) AS of_one_channel,
+           (SELECT coalesce(jsonb_object_agg(lease_owner, n), '{}')
+              FROM (SELECT lease_owner, count(*) AS n FROM export_channels
+                     WHERE status = 'running' GROUP BY lease_owner) o) AS of_owners";
 
-/// A moment and the slots of the workers that were up and had nothing to do.
+#[derive(sqlx::FromRow)]
+struct Snapshot {
+    active: i64,
+    slots: i64,
+    of_one_channel: i64,
+    of_owners: Json<HashMap<String, i64>>,
+}
+
+/// A moment and how many more runs could have been going on.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Sample {
     pub(crate) at: Instant,
-    pub(crate) free_slots: i64,
+    pub(crate) free_places: i64,
 }
 
 /// What was seen.
@@ -47,14 +58,8 @@ impl Sampler {
     }
 
     async fn look_once(&self, world: &World, limit: Option<u32>, peak: &mut i64) -> sqlx::Result<()> {
-        let mut tx = world.pool.begin().await?;
-        sqlx::query("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ").execute(&mut *tx).await?;
-        let (active, slots, of_one_channel): (i64, i64, i64) =
-            sqlx::query_as(ACTIVE).fetch_one(&mut *tx).await?;
-        let owners: HashMap<String, i64> =
-            sqlx::query_as(OWNERS).fetch_all(&mut *tx).await?.into_iter().collect();
-        tx.rollback().await?;
-
+        let Snapshot { active, slots, of_one_channel, of_owners: Json(owners) } =
+            sqlx::query_as(ACTIVE).fetch_one(&world.pool).await?;
         let journal = &world.journal;
         // What was admitted stays admitted when workers go.
         *peak = slots.max(*peak);
@@ -70,13 +75,11 @@ impl Sampler {
             journal
                 .violated(Breach::Overshot, format!("{runs} runs on the {} slots of {owner}", world.slots));
         }
-        let free_slots = world
-            .workers
-            .iter()
-            .filter_map(crate::place::Place::name)
-            .map(|name| i64::from(world.slots) - owners.get(&name).copied().unwrap_or(0))
-            .sum();
-        let sample = Sample { at: Instant::now(), free_slots };
+        let up = world.workers.iter().filter_map(Place::name);
+        let free_slots: i64 =
+            up.map(|name| i64::from(world.slots) - owners.get(&name).copied().unwrap_or(0)).sum();
+        let free_places = free_slots.min(allowed - active);
+        let sample = Sample { at: Instant::now(), free_places };
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push(sample);
         Ok(())
     }

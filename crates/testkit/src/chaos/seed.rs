@@ -31,7 +31,7 @@ pub(crate) struct Outcome {
     pub(crate) tally: Tally,
     pub(crate) longest_resume: Option<Duration>,
     pub(crate) violations: Vec<Violation>,
-    /// Where the logs are, of one that failed.
+    /// Where the logs are, if they are kept.
     pub(crate) logs: Option<PathBuf>,
 }
 
@@ -47,7 +47,7 @@ pub(crate) struct Tally {
 }
 
 /// Plays a plan. What is wrong, also with the play itself, is in the outcome.
-pub(crate) async fn play(plan: &Plan, directory: &Path) -> Outcome {
+pub(crate) async fn play(plan: &Plan, keeps_logs: bool, directory: &Path) -> Outcome {
     let mut outcome = Outcome {
         seed: plan.seed,
         theme: plan.theme,
@@ -74,7 +74,7 @@ pub(crate) async fn play(plan: &Plan, directory: &Path) -> Outcome {
         check::panics(&world.journal, &log.1);
     }
     outcome.violations = world.journal.violations();
-    if !outcome.violations.is_empty() {
+    if keeps_logs || !outcome.violations.is_empty() {
         outcome.logs = keep_logs(&world, directory).await.ok();
     }
     outcome

@@ -185,9 +185,11 @@ impl Export<'_> {
             window: Window::new(after, before),
             filter: self.options.filter.as_ref(),
             pace: Pace::new(start, rate),
-            progress: Progress::new(header.label(), after.or(first), before.or(last), start),
+            // From the first to the last message that there are, wherever the window's bounds lie.
+            progress: Progress::new(header.label(), after.max(first), least(before, last), start),
             interrupt: self.interrupt,
             last: None,
+            read: 0,
             written: 0,
         }
     }
@@ -226,6 +228,11 @@ fn perform(
             }
         }
     }
+}
+
+/// `Option`'s own order has none below all.
+fn least(one: Option<Snowflake>, other: Option<Snowflake>) -> Option<Snowflake> {
+    one.into_iter().chain(other).min()
 }
 
 /// What becomes of a performance that did not come to an end of its own.

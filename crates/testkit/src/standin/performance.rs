@@ -32,8 +32,11 @@ pub(crate) struct Performance<'a> {
     pub(crate) pace: Pace,
     pub(crate) progress: Progress,
     pub(crate) interrupt: &'a Interrupt,
-    /// The newest message written.
+    /// The newest message read.
     pub(crate) last: Option<Snowflake>,
+    /// Read, of those inside the window.
+    pub(crate) read: u64,
+    /// Those of them that the filter let pass.
     pub(crate) written: u64,
 }
 
@@ -70,8 +73,9 @@ impl Performance<'_> {
             match self.window.place(id) {
                 Place::Above => return Ok(None),
                 Place::Inside if self.passes_filter(buffer)? => return Ok(Some(id)),
-                Place::Below | Place::Inside if self.interrupt.asked() => return Err(Stop::Interrupted),
-                Place::Below | Place::Inside => {}
+                Place::Inside => self.leave_out(id)?,
+                Place::Below if self.interrupt.asked() => return Err(Stop::Interrupted),
+                Place::Below => {}
             }
         }
     }
@@ -86,16 +90,32 @@ impl Performance<'_> {
 
     /// Writes a message when it is due.
     pub(crate) fn write(&mut self, id: Snowflake, message: &[u8]) -> Result<(), Stop> {
-        if let Some(due) = self.pace.due(self.written) {
-            self.wait_until(due)?;
-        } else if self.interrupt.asked() {
-            return Err(Stop::Interrupted);
-        }
+        self.wait_for_next()?;
         self.writer.message(message)?;
-        self.last = Some(id);
         self.written += 1;
-        self.report(Instant::now());
+        self.have_read(id);
         Ok(())
+    }
+
+    /// The filter is DCE's own: messages that it does not let pass are downloaded like others.
+    fn leave_out(&mut self, id: Snowflake) -> Result<(), Stop> {
+        self.wait_for_next()?;
+        self.have_read(id);
+        Ok(())
+    }
+
+    fn wait_for_next(&mut self) -> Result<(), Stop> {
+        match self.pace.due(self.read) {
+            Some(due) => self.wait_until(due),
+            None if self.interrupt.asked() => Err(Stop::Interrupted),
+            None => Ok(()),
+        }
+    }
+
+    fn have_read(&mut self, id: Snowflake) {
+        self.last = Some(id);
+        self.read += 1;
+        self.report(Instant::now());
     }
 
     /// Writes nothing more, until SIGINT or another signal comes.

@@ -15,9 +15,9 @@ use crate::archive::stored;
 /// DCE has 10 s to stop by itself.
 const STOP: Duration = Duration::from_secs(30);
 
-/// Goes on for three seconds if nobody stops it.
+/// Goes on for ten seconds if nobody stops it.
 fn slow() -> Channel {
-    Channel::generated(900, 7).rate(300)
+    Channel::generated(3000, 7).rate(300)
 }
 
 /// An export of the channels with these ids, once messages of the first have arrived.
@@ -110,7 +110,7 @@ async fn a_cancel_stops_dce_keeps_what_was_read_and_a_retry_goes_on_from_there()
     assert_accepted(&service.retry(&job_id).await, &job_id, "running", false);
     let export = service.ended(&job_id).await;
     for (at, channel) in ["1", "2"].into_iter().enumerate() {
-        assert_complete(&service, &export, channel, 900).await;
+        assert_complete(&service, &export, channel, 3000).await;
         let attempts = service.scenario.attempts_at(channel);
         assert_eq!(attempts.len(), 2);
         let last = cancelled["runs"][at]["last_message_id"].as_str();
@@ -131,7 +131,7 @@ async fn a_cancel_of_one_export_leaves_the_others_alone() {
     let after = service.find(&cancelled).await;
     assert_eq!(after["cancel_requested_at"], before["cancel_requested_at"], "the first one counts");
     assert_eq!(service.ended(&cancelled).await["status"], "cancelled");
-    assert_complete(&service, &service.ended(&other).await, "2", 900).await;
+    assert_complete(&service, &service.ended(&other).await, "2", 3000).await;
     assert_eq!(service.scenario.attempts_at("2").len(), 1);
 }
 
@@ -145,7 +145,7 @@ async fn a_failed_channel_is_retried_while_another_goes_on() {
 
     assert_accepted(&service.retry(&job_id).await, &job_id, "running", false);
     let export = service.ended(&job_id).await;
-    assert_complete(&service, &export, "1", 900).await;
+    assert_complete(&service, &export, "1", 3000).await;
     assert_complete(&service, &export, "2", 50).await;
     assert_eq!(service.scenario.attempts_at("1").len(), 1, "it was not disturbed");
     assert_eq!(service.scenario.attempts_at("2").len(), 2);
@@ -174,6 +174,6 @@ async fn a_cancel_withdrawn_at_once_costs_nothing() {
     assert_accepted(&service.cancel(&job_id).await, &job_id, "running", true);
     assert_accepted(&service.retry(&job_id).await, &job_id, "running", false);
     let export = service.ended(&job_id).await;
-    assert_complete(&service, &export, "1", 900).await;
+    assert_complete(&service, &export, "1", 3000).await;
     assert_eq!(export["runs"][0]["failures"], 0);
 }

@@ -9,6 +9,7 @@ mod documents;
 mod endings;
 mod failures;
 mod fenced;
+mod limits;
 mod memory;
 mod outages;
 mod parallel;

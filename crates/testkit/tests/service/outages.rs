@@ -5,14 +5,14 @@ use std::time::Duration;
 use dce_local::Shutdown;
 use dce_testkit::database::OwnServer;
 use dce_testkit::process::eventually;
-use dce_testkit::proxy::Proxy;
+use dce_testkit::proxy::{Lost, Proxy};
 use dce_testkit::scenario::{Channel, Scenario};
 use dce_testkit::service::Service;
 use nix::sys::signal::kill;
 use nix::unistd::Pid;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
-use sqlx::Executor;
+use sqlx::{Connection, Executor};
 
 use crate::archive::stored;
 
@@ -142,6 +142,46 @@ async fn a_database_that_takes_no_writes_stops_exports_until_it_does() {
     }
     let said = service.workers[0].lines().iter().filter(|line| line.contains("database.read_only")).count();
     assert_eq!(said, 1);
+}
+
+#[tokio::test]
+async fn a_commit_whose_answer_or_request_is_lost_counts_once() {
+    let server = OwnServer::start().await;
+    let proxy = Proxy::start(server.socket()).await.unwrap();
+    let mut service = Service::api_only_on(&server.url(), server.pool(), &slow_channels(), &[]).await;
+    let through_the_proxy = format!("postgres://postgres@127.0.0.1:{}/postgres", proxy.port());
+    service.add_worker(&[("DATABASE_URL", &through_the_proxy)]).await;
+    let job_id = going_on(&service).await;
+    for lost in [Lost::Answer, Lost::Request].into_iter().cycle().take(10) {
+        let before = proxy.commits_lost();
+        proxy.lose_commit(lost);
+        eventually(BOUND, "a COMMIT is lost", async || (proxy.commits_lost() > before).then_some(())).await;
+    }
+    assert_complete(&service, &service.ended(&job_id).await).await;
+}
+
+#[tokio::test]
+async fn sessions_that_were_opened_read_only_are_not_kept() {
+    let mut service = Service::api_only(&slow_channels(), &[]).await;
+    service.add_worker(&[]).await;
+    let job_id = going_on(&service).await;
+    let pool = service.pool();
+    let database: String = sqlx::query_scalar("SELECT current_database()").fetch_one(&pool).await.unwrap();
+    let end_sessions = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+                         WHERE datname = current_database() AND pid <> pg_backend_pid()";
+    // Decided when a session begins, unlike the server's own setting.
+    let set = format!("ALTER DATABASE {database} SET default_transaction_read_only = on");
+    pool.execute(sqlx::AssertSqlSafe(set)).await.unwrap();
+    pool.execute(end_sessions).await.unwrap();
+    service.workers[0].line(BOUND, "database.read_only").await;
+    let mut own = sqlx::PgConnection::connect(&service.url()).await.unwrap();
+    own.execute("SET default_transaction_read_only = off").await.unwrap();
+    let reset = format!("ALTER DATABASE {database} RESET default_transaction_read_only");
+    own.execute(sqlx::AssertSqlSafe(reset)).await.unwrap();
+    let export = service.ended(&job_id).await;
+    assert_complete(&service, &export).await;
+    let attempts = service.scenario.attempts_at("1").len();
+    assert!(attempts <= 3, "DCE is not started again and again: {attempts}");
 }
 
 #[tokio::test]

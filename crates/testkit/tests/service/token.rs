@@ -97,3 +97,17 @@ async fn a_trial_that_discord_refuses_costs_the_export_nothing() {
     due_for_a_trial(&service).await;
     assert_eq!(service.ended(&job_id).await["status"], "completed", "the next trial");
 }
+
+#[tokio::test]
+async fn a_trial_that_discord_takes_and_then_refuses_waits_again() {
+    let late = Channel::generated(30, 2).attempt(Attempt::ends_after(20, Ending::InvalidToken));
+    let service = with_a_bad_token(late).await;
+    let job_id = waits(&service).await;
+    due_for_a_trial(&service).await;
+    let refused = |export: &Value| export["runs"][0]["error"]["code"] == "invalid_token";
+    let export = service.when(&job_id, "the trial was refused in the end", refused).await;
+    assert_eq!(export["runs"][0]["status"], "pending", "{export}");
+    let rejected: i64 =
+        sqlx::query_scalar("SELECT count(*) FROM rejected_tokens").fetch_one(&service.pool()).await.unwrap();
+    assert_eq!(rejected, 1, "what is known last holds");
+}

@@ -6,6 +6,7 @@ use std::process::Stdio;
 use anyhow::{Context as _, ensure};
 use dce_testkit::scenario::{Channel, Scenario, ScenarioDir};
 use sqlx::Executor as _;
+use sqlx::postgres::PgPool;
 use tokio::process::Command;
 
 use super::Rule;
@@ -82,8 +83,7 @@ pub(super) const RULES: &[Rule] = &[
 
 /// Writes down what the channels of the scenario hold.
 pub(super) async fn load_sources(world: &World, scenario: &Scenario, directory: &Path) -> anyhow::Result<()> {
-    world.pool.execute(SOURCE).await?;
-    world.pool.execute(WANTED).await?;
+    prepare(&world.pool).await?;
     let untroubled = scenario.channels.iter().fold(Scenario::new(), |untroubled, (id, channel)| {
         untroubled.channel(id, Channel { rate: None, attempts: Vec::new(), ..channel.clone() })
     });
@@ -106,6 +106,12 @@ pub(super) async fn load_sources(world: &World, scenario: &Scenario, directory: 
         .await?;
     }
     world.pool.execute("ANALYZE chaos.source; ANALYZE messages; ANALYZE export_channels").await?;
+    Ok(())
+}
+
+pub(super) async fn prepare(pool: &PgPool) -> sqlx::Result<()> {
+    pool.execute(SOURCE).await?;
+    pool.execute(WANTED).await?;
     Ok(())
 }
 

@@ -3,12 +3,14 @@
 mod archive;
 mod left_over;
 mod tables;
+#[cfg(test)]
+mod tests;
 
 use std::path::Path;
 
 use dce_testkit::scenario::Scenario;
 use sqlx::AssertSqlSafe;
-use sqlx::postgres::PgPool;
+use sqlx::postgres::PgExecutor;
 
 use crate::journal::{Breach, Violation};
 use crate::world::World;
@@ -27,9 +29,9 @@ struct Rule {
 }
 
 impl Rule {
-    async fn check(&self, pool: &PgPool) -> sqlx::Result<Option<Violation>> {
+    async fn check(&self, database: impl PgExecutor<'_>) -> sqlx::Result<Option<Violation>> {
         let offenders: Vec<String> =
-            sqlx::query_scalar(AssertSqlSafe(self.offenders)).fetch_all(pool).await?;
+            sqlx::query_scalar(AssertSqlSafe(self.offenders)).fetch_all(database).await?;
         Ok((!offenders.is_empty()).then(|| {
             let named = offenders.iter().take(NAMED).cloned().collect::<Vec<_>>().join("; ");
             Violation::new(self.breach, format!("{} ({}): {named}", self.says, offenders.len()))

@@ -103,7 +103,8 @@ pub(super) const RULES: &[Rule] = &[
     Rule {
         breach: Breach::LeftOver,
         says: "tasks wait in the queue although there is nothing to do",
-        offenders: "SELECT id || ' ' || status FROM apalis.jobs WHERE status IN ('Pending', 'Queued', 'Running')",
+        // A task whose fetch or acknowledgement never got its answer stays fetched until it is pruned: nobody's call.
+        offenders: "SELECT id || ' ' || status FROM apalis.jobs WHERE status = 'Pending'",
     },
 ];
 

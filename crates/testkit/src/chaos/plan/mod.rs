@@ -57,14 +57,19 @@ pub(crate) struct Fleet {
 }
 
 impl Fleet {
-    fn draw(random: &mut Random) -> Self {
-        Self {
+    fn draw(random: &mut Random, theme: Theme) -> Self {
+        let fleet = Self {
             workers: crate::random::index(random.draw(), 2) + 2,
             slots: *random.pick(&[2, 3]),
             stall_timeout: Duration::from_secs(random.between(4, 6)),
             export_timeout: random.percent(25).then(|| Duration::from_secs(random.between(8, 15))),
             shutdown_grace: Duration::from_secs(random.between(12, 15)),
             max_parallel_runs: random.percent(40).then(|| *random.pick(&[3, 4, 5])),
+        };
+        match theme {
+            // So many places that a run does not have to wait for one, where its resume is measured.
+            Theme::Processes => Self { workers: 3, slots: 5, max_parallel_runs: None, ..fleet },
+            _ => fleet,
         }
     }
 }
@@ -87,7 +92,7 @@ impl Plan {
     pub(crate) fn of(seed: u64) -> Self {
         let mut random = Random::of(seed);
         let theme = Theme::of(seed);
-        let fleet = Fleet::draw(&mut random);
+        let fleet = Fleet::draw(&mut random, theme);
         let lasts = random.duration(15_000, 25_000);
         let scenario = channels::draw(&mut random);
         let ids: Vec<String> = scenario.channels.keys().cloned().collect();
