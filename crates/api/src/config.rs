@@ -121,7 +121,9 @@ impl RawSettings {
         let db_pool_size = reader.number("DB_POOL_SIZE", &self.db_pool_size, 1..=100);
         let migrate_on_start = reader.flag("MIGRATE_ON_START", &self.migrate_on_start);
         let max_attempts = reader.number("MAX_ATTEMPTS", &self.max_attempts, 1..=1000);
-        let max_parallel_runs = optional(self.max_parallel_runs.as_ref())
+        let max_parallel_runs = self
+            .max_parallel_runs
+            .as_ref()
             .and_then(|text| reader.number("MAX_PARALLEL_RUNS", text, 1..=10_000));
         let settings = || {
             Some(Settings {
@@ -161,9 +163,13 @@ impl RawSettings {
     }
 
     fn read_channels(&self, reader: &mut Reader) -> ChannelRules {
-        let default = optional(self.default_channel_id.as_ref())
+        let default = self
+            .default_channel_id
+            .as_ref()
             .and_then(|text| reader.parsed::<Snowflake>("DEFAULT_CHANNEL_ID", text));
-        let allowed = optional(self.allowed_channel_ids.as_ref())
+        let allowed = self
+            .allowed_channel_ids
+            .as_ref()
             .and_then(|text| reader.parsed::<AllowedChannels>("ALLOWED_CHANNEL_IDS", text));
         ChannelRules::new(default, allowed)
     }
@@ -183,7 +189,7 @@ impl RawSettings {
 
     /// Whoever reaches the server may export and read: it must be out of reach unless that is meant.
     fn refuse_strangers(&self, reader: &mut Reader, address: Option<SocketAddr>) {
-        if optional(self.api_keys.as_ref()).is_some() {
+        if self.api_keys.is_some() {
             reader.mistake(
                 "API_KEYS",
                 "is not available yet, so it would protect nothing: unset it and keep HOST at 127.0.0.1",
@@ -200,15 +206,10 @@ impl RawSettings {
     }
 
     fn read_log_format(&self, reader: &mut Reader, terminal: bool) -> Option<LogFormat> {
-        match optional(self.log_format.as_ref()) {
+        match &self.log_format {
             Some(text) => reader.parsed("LOG_FORMAT", text),
             None if terminal => Some(LogFormat::Pretty),
             None => Some(LogFormat::Json),
         }
     }
-}
-
-/// Set but empty counts as not set.
-fn optional(value: Option<&String>) -> Option<&str> {
-    value.map(|text| text.trim()).filter(|text| !text.is_empty())
 }

@@ -3,11 +3,10 @@
 use std::io::IsTerminal;
 use std::process::ExitCode;
 
-use clap::Parser;
 use dce_api::config::{Cli, Command};
 use dce_api::startup::{Application, stop_requested};
 use dce_api::{config, healthcheck};
-use dce_core::settings::{Mistakes, load_dotenv};
+use dce_core::settings::{Mistakes, load_dotenv, parse_command_line};
 use dce_core::{db, telemetry};
 
 /// Exit code for settings that cannot be used; clap's own for arguments.
@@ -26,7 +25,7 @@ fn main() -> ExitCode {
 fn run() -> anyhow::Result<()> {
     // Before the settings are read and before there is a second thread.
     load_dotenv()?;
-    let cli = Cli::parse();
+    let cli: Cli = parse_command_line();
     let terminal = std::io::stdout().is_terminal();
     match cli.command {
         None => {

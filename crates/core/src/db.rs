@@ -19,6 +19,8 @@ const PATIENCE_AT_START: Duration = Duration::from_mins(1);
 const PAUSE_AT_START: Duration = Duration::from_secs(1);
 /// How long a session may take to open: a server that takes connections and says nothing is away too.
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
+/// A read-only session is used for so long, then opened anew.
+const READ_ONLY_AGE: Duration = Duration::from_secs(10);
 /// How long a session may take to become fit again when it comes back to its pool.
 const RELEASE_LIMIT: Duration = Duration::from_secs(2);
 
@@ -135,14 +137,22 @@ fn pool(url: &DatabaseUrl, purpose: Purpose, name: &str, max: u32) -> PgPool {
             let name = name.clone();
             Box::pin(async move { set_up(connection, purpose, &name).await })
         })
-        // The pool itself would wait for a silent server without end, with the place of the session taken.
-        .after_release(|connection, _| {
-            Box::pin(async move {
-                let fit = tokio::time::timeout(RELEASE_LIMIT, connection.ping()).await;
-                fit.map_err(|_| sqlx::Error::PoolTimedOut)?.map(|()| true)
-            })
-        })
+        .after_release(|connection, session| Box::pin(is_fit(connection, session.age)))
         .connect_lazy_with(url.0.clone())
+}
+
+/// Whether a session that comes back to its pool may be used again. The pool itself would wait for a silent server
+/// without end, with the place of the session taken.
+async fn is_fit(connection: &mut PgConnection, age: Duration) -> sqlx::Result<bool> {
+    // In a transaction `now()` is as old as its BEGIN: one whose caller left in the middle of it stays open (sqlx 0.9).
+    let look = sqlx::query_as(
+        "SELECT current_setting('transaction_read_only') = 'on', now() <> statement_timestamp()",
+    )
+    .fetch_one(connection);
+    let looked = tokio::time::timeout(RELEASE_LIMIT, look).await;
+    let (read_only, in_transaction): (bool, bool) = looked.map_err(|_| sqlx::Error::PoolTimedOut)??;
+    // One that was opened while the database took no writes may stay so when the database does not.
+    Ok(!in_transaction && (!read_only || age < READ_ONLY_AGE))
 }
 
 /// Sessions for transitions and reads; opened at first use. `name` is shown in `pg_stat_activity`.
@@ -202,9 +212,10 @@ async fn is_read_only(connection: &mut PgConnection) -> sqlx::Result<bool> {
 }
 
 /// What a start needs: the database there, the schema up to date if asked for.
-/// Waits up to a minute for a database that is not there yet, with a log line a try.
-pub async fn prepare(url: &DatabaseUrl, migrate: bool) -> Result<(), DbError> {
+/// Waits up to a minute for a database that is not there yet, with a log line a try. `true`: it had to wait.
+pub async fn prepare(url: &DatabaseUrl, migrate: bool) -> Result<bool, DbError> {
     let started = Instant::now();
+    let mut waited = false;
     loop {
         let tried = async {
             if migrate {
@@ -214,22 +225,32 @@ pub async fn prepare(url: &DatabaseUrl, migrate: bool) -> Result<(), DbError> {
             connection.close().await.map_err(DbError::Connect)
         };
         match tried.await {
-            Err(DbError::Connect(error)) if is_passing(&error) && started.elapsed() < PATIENCE_AT_START => {
+            Err(DbError::Connect(error)) if is_away(&error) && started.elapsed() < PATIENCE_AT_START => {
+                waited = true;
                 tracing::warn!(database = ?url, error = %error, "database.unreachable, trying again");
                 tokio::time::sleep(PAUSE_AT_START).await;
             }
-            done => return done,
+            done => return done.map(|()| waited),
         }
     }
 }
 
-/// Whether waiting can help: no server yet, or one that is starting, stopping or full; not a wrong password.
-fn is_passing(error: &sqlx::Error) -> bool {
+/// Whether the database is away and waiting can help: no server yet, or one that is starting, stopping or has no free
+/// connection; not a wrong password.
+pub fn is_away(error: &sqlx::Error) -> bool {
     match error {
-        sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut => true,
-        sqlx::Error::Database(error) => {
-            error.code().is_some_and(|code| code.starts_with("57P") || code == "53300")
-        }
+        sqlx::Error::Io(_)
+        | sqlx::Error::Tls(_)
+        | sqlx::Error::Protocol(_)
+        | sqlx::Error::PoolTimedOut
+        | sqlx::Error::PoolClosed => true,
+        sqlx::Error::Database(error) => error.code().is_some_and(|code| {
+            code.starts_with("57P")
+                || code.starts_with("08")
+                || code == "53300"
+                // Supabase's pooler has no code of its own for its limit of clients.
+                || (code == "XX000" && error.message().contains("max clients"))
+        }),
         _ => false,
     }
 }

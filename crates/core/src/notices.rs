@@ -34,10 +34,14 @@ impl Notices {
     /// Opens the session; `name` is shown in `pg_stat_activity`.
     pub async fn listen(url: &DatabaseUrl, name: &str) -> sqlx::Result<Self> {
         // A pool of its own, which goes with a session that does not answer.
-        let mut listener = PgListener::connect_with(&connect_listen(url, name)).await?;
-        listener.eager_reconnect(false);
-        listener.listen_all([queue::INSERTED, CANCEL_CHANNEL]).await?;
-        Ok(Self(listener))
+        let pool = connect_listen(url, name);
+        let listen = async {
+            let mut listener = PgListener::connect_with(&pool).await?;
+            listener.eager_reconnect(false);
+            listener.listen_all([queue::INSERTED, CANCEL_CHANNEL]).await?;
+            Ok(Self(listener))
+        };
+        timeout(ANSWER, listen).await.map_err(|_| sqlx::Error::PoolTimedOut)?
     }
 
     /// The next notice of anyone.

@@ -1,10 +1,14 @@
 //! Settings come from the environment as text; here they are read so that all mistakes are reported at once, each with
 //! its remedy, and without the value: it may be a secret.
 
+use std::env;
+use std::ffi::OsStr;
 use std::fmt;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 use std::time::Duration;
+
+use clap::{Arg, Parser};
 
 /// Every mistake in the settings, one line each.
 #[derive(Debug, thiserror::Error)]
@@ -16,6 +20,24 @@ impl fmt::Display for Mistakes {
         self.0.iter().try_for_each(|mistake| writeln!(f, "  {mistake}"))?;
         write!(f, "--help explains every setting.")
     }
+}
+
+/// The program's arguments and variables; ends it on a mistake in the arguments, `--help` and `--version`. A variable that
+/// is set but blank, as compose files pass those that nobody filled in, counts as not set.
+pub fn parse_command_line<P: Parser>() -> P {
+    let command = P::command()
+        .mut_args(unset_if_blank)
+        .mut_subcommands(|subcommand| subcommand.mut_args(unset_if_blank));
+    P::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit())
+}
+
+fn unset_if_blank(argument: Arg) -> Arg {
+    let value = argument.get_env().and_then(env::var_os);
+    if value.is_some_and(|value| is_blank(&value)) { argument.env(None) } else { argument }
+}
+
+fn is_blank(value: &OsStr) -> bool {
+    value.to_str().is_some_and(|value| value.trim().is_empty())
 }
 
 /// Reads settings one by one and collects what is wrong with them.
@@ -156,7 +178,7 @@ impl fmt::Display for ByteSize {
 /// Reads `.env` of the working directory, for running by hand; what the environment has already wins. Not on Render,
 /// where the platform's settings are the only ones.
 pub fn load_dotenv() -> Result<(), Mistakes> {
-    if std::env::var_os("RENDER").is_some() {
+    if env::var_os("RENDER").is_some() {
         return Ok(());
     }
     match dotenvy::from_path(".env") {

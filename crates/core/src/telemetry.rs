@@ -1,8 +1,10 @@
 //! Logs: one event per fact, as JSON lines or for the eye. Filtered by `RUST_LOG`.
 
+use std::io;
 use std::str::FromStr;
 
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::writer::BoxMakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
@@ -38,13 +40,26 @@ const DEFAULT_FILTER: &str = "info,sqlx=error,actix_server=warn";
 
 /// Installs the process's subscriber, writing to standard output. Later calls change nothing.
 pub fn init(format: LogFormat) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(DEFAULT_FILTER));
+    install(format, DEFAULT_FILTER, BoxMakeWriter::new(io::stdout));
+}
+
+/// The same for a command whose results are on standard output: writes to standard error, and only what `filter` lets
+/// through where `RUST_LOG` is not set.
+pub fn init_on_stderr(format: LogFormat, filter: &str) {
+    install(format, filter, BoxMakeWriter::new(io::stderr));
+}
+
+fn install(format: LogFormat, default_filter: &str, writer: BoxMakeWriter) {
+    // Set but blank counts as not set, like every setting.
+    let given = std::env::var(EnvFilter::DEFAULT_ENV).ok().filter(|directives| !directives.trim().is_empty());
+    let filter = given
+        .and_then(|directives| EnvFilter::try_new(directives).ok())
+        .unwrap_or_else(|| EnvFilter::new(default_filter));
     let registry = tracing_subscriber::registry().with(filter);
+    let layer = tracing_subscriber::fmt::layer().with_writer(writer);
     let installed = match format {
-        LogFormat::Json => registry
-            .with(tracing_subscriber::fmt::layer().json().flatten_event(true).with_span_list(false))
-            .try_init(),
-        LogFormat::Pretty => registry.with(tracing_subscriber::fmt::layer().with_target(false)).try_init(),
+        LogFormat::Json => registry.with(layer.json().flatten_event(true).with_span_list(false)).try_init(),
+        LogFormat::Pretty => registry.with(layer.with_target(false)).try_init(),
     };
     if installed.is_err() {
         tracing::debug!("telemetry.already_installed");

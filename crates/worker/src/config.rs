@@ -7,12 +7,14 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use clap::{Args, Parser};
+use clap::{Args, Parser, Subcommand};
 use dce_core::db::DatabaseUrl;
 use dce_core::export::admission::AdmissionLimit;
 use dce_core::settings::{ByteSize, Mistakes, Reader};
 use dce_core::telemetry::LogFormat;
 use secrecy::SecretString;
+
+use crate::import::settings::ImportArguments;
 
 /// What a timeout may be. Shorter ones would end every attempt, longer ones are a slip of the hand.
 const TIMEOUTS: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(30 * 24 * 3600);
@@ -23,11 +25,21 @@ const LEAST_DISK_LIMIT: ByteSize = ByteSize(1_000_000);
 
 /// Runs DiscordChatExporter and streams what it writes into Postgres.
 #[derive(Debug, Parser)]
-#[command(name = "dce-worker", version, about)]
+#[command(name = "dce-worker", version, about, args_conflicts_with_subcommands = true)]
 pub struct CommandLine {
+    /// Something else than a worker's work.
+    #[command(subcommand)]
+    pub command: Option<Command>,
     /// The settings as they come.
     #[command(flatten)]
     pub raw: RawSettings,
+}
+
+/// What the program can do besides being a worker.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Imports DiscordChatExporter's JSON exports that are there already.
+    Import(ImportArguments),
 }
 
 /// The settings as text; read by [`Settings::read`].
@@ -60,7 +72,7 @@ pub struct RawSettings {
     /// Longest time for one attempt, e.g. 6h. [default: none]
     #[arg(long, env = "EXPORT_TIMEOUT")]
     export_timeout: Option<String>,
-    /// An attempt whose output did not grow for so long is ended and resumed. A filter that matches little needs more.
+    /// An attempt whose output did not grow and whose progress did not advance for so long is ended and resumed.
     #[arg(long, env = "STALL_TIMEOUT", default_value = "10m")]
     stall_timeout: String,
     /// From SIGTERM to the end; its last 12 s are for stopping exports and handing them to other workers.
@@ -107,7 +119,7 @@ pub struct Settings {
     pub ingest_connections: u32,
     /// Longest time for one attempt.
     pub export_timeout: Option<Duration>,
-    /// Longest time without growth of the output.
+    /// Longest time without a sign of life.
     pub stall_timeout: Duration,
     /// From SIGTERM to the end.
     pub shutdown_grace: Duration,

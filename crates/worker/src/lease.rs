@@ -135,11 +135,16 @@ impl Leases {
         readiness: Readiness,
     ) -> Result<bool, StoreError> {
         workers::register(pool, worker, readiness).await?;
+        self.renew(pool, &worker.id).await
+    }
+
+    /// Renews the leases once and passes on what the database says. `true`: some run was in other hands.
+    pub async fn renew(&self, pool: &PgPool, owner: &str) -> Result<bool, StoreError> {
         let runs = self.attempts();
         if runs.is_empty() {
             return Ok(false);
         }
-        let beats = heartbeat(pool, &worker.id, &runs).await?;
+        let beats = heartbeat(pool, owner, &runs).await?;
         let held = self.held();
         for (run_id, attempt) in runs {
             // A run may have ended meanwhile, which looks like a loss.

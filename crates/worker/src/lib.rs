@@ -1,9 +1,11 @@
 //! A worker: runs `DiscordChatExporter` and streams what it writes into Postgres.
 
+mod attempt;
 pub mod breaker;
 pub mod config;
 pub mod dce;
 pub mod disk;
+pub mod import;
 pub mod ingest;
 pub mod lease;
 pub mod maintain;

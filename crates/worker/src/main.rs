@@ -5,11 +5,12 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context;
-use clap::Parser;
-use dce_core::settings::load_dotenv;
+use dce_core::settings::{Mistakes, load_dotenv, parse_command_line};
 use dce_core::telemetry;
-use dce_worker::config::{CommandLine, Settings};
+use dce_worker::config::{Command, CommandLine, Settings};
 use dce_worker::dce::Spawner;
+use dce_worker::import;
+use dce_worker::import::settings::{ImportArguments, ImportSettings};
 use dce_worker::runtime::work;
 use dce_worker::shutdown::Shutdown;
 use rand::Rng;
@@ -21,15 +22,28 @@ const EXIT_SETTINGS: u8 = 2;
 const VERSION_LIMIT: Duration = Duration::from_secs(20);
 
 fn main() -> ExitCode {
-    let terminal = std::io::stdout().is_terminal();
-    let settings = load_dotenv().and_then(|()| Settings::read(CommandLine::parse().raw, terminal));
-    let settings = match settings {
-        Ok(settings) => settings,
-        Err(mistakes) => {
-            eprintln!("dce-worker: {mistakes}");
-            return ExitCode::from(EXIT_SETTINGS);
-        }
-    };
+    if let Err(mistakes) = load_dotenv() {
+        return unusable(&mistakes);
+    }
+    let CommandLine { command, raw } = parse_command_line();
+    match command {
+        None => match Settings::read(raw, std::io::stdout().is_terminal()) {
+            Ok(settings) => be_worker(settings),
+            Err(mistakes) => unusable(&mistakes),
+        },
+        Some(Command::Import(arguments)) => match arguments.settings(std::io::stderr().is_terminal()) {
+            Ok(settings) => do_import(arguments, &settings),
+            Err(mistakes) => unusable(&mistakes),
+        },
+    }
+}
+
+fn unusable(mistakes: &Mistakes) -> ExitCode {
+    eprintln!("dce-worker: {mistakes}");
+    ExitCode::from(EXIT_SETTINGS)
+}
+
+fn be_worker(settings: Settings) -> ExitCode {
     telemetry::init(settings.log_format);
     match run(settings) {
         Ok(()) => ExitCode::SUCCESS,
@@ -38,6 +52,25 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn do_import(arguments: ImportArguments, settings: &ImportSettings) -> ExitCode {
+    // What users have to know is told by the command itself, on a terminal with a line that log lines would tear.
+    let filter = if std::io::stderr().is_terminal() { "off" } else { "warn,sqlx=error" };
+    telemetry::init_on_stderr(settings.log_format, filter);
+    match run_import(arguments, settings) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("dce-worker: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[tokio::main]
+async fn run_import(arguments: ImportArguments, settings: &ImportSettings) -> anyhow::Result<bool> {
+    import::command(arguments, settings, &asked_by_signals()?).await
 }
 
 #[tokio::main]
@@ -49,6 +82,12 @@ async fn run(settings: Settings) -> anyhow::Result<()> {
         .version(std::env::vars_os(), &settings.work_dir, VERSION_LIMIT)
         .await
         .with_context(|| format!("DCE_BIN {} is not usable", settings.dce_bin.display()))?;
+    let shutdown = asked_by_signals()?;
+    work(settings, spawner, dce_version, || rand::rng().random(), shutdown).await
+}
+
+/// A shutdown that SIGTERM and SIGINT ask for.
+fn asked_by_signals() -> anyhow::Result<Shutdown> {
     let shutdown = Shutdown::default();
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let asked = shutdown.clone();
@@ -61,5 +100,5 @@ async fn run(settings: Settings) -> anyhow::Result<()> {
             asked.ask();
         }
     });
-    work(settings, spawner, dce_version, || rand::rng().random(), shutdown).await
+    Ok(shutdown)
 }

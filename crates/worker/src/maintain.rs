@@ -4,11 +4,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use dce_core::export::admission::LEASE;
 use dce_core::queue;
-use dce_core::store::reconcile::{
-    Expired, expired, has_just_started, reconcile, rescue, terminate_backends,
-};
+use dce_core::store::reconcile::{Expired, expired, has_just_started, reconcile, rescue, terminate_backends};
 use dce_core::store::{StoreError, in_time, workers};
 use sqlx::postgres::PgPool;
 
@@ -51,7 +48,7 @@ pub async fn maintain(shared: &Arc<Shared>) {
 
 async fn tick(shared: &Shared) -> Result<(), StoreError> {
     let pool = &shared.control;
-    if shared.outages.heartbeat_failed_at().is_none_or(|failed| failed.elapsed() >= LEASE) {
+    if shared.outages.may_rescue() {
         rescue_expired(pool).await?;
     }
     let done = in_time(reconcile(pool, shared.settings.limit)).await?;

@@ -4,6 +4,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use dce_core::export::admission::LEASE;
 use dce_core::store::StoreError;
 use tokio::sync::watch;
 
@@ -21,8 +22,10 @@ pub struct Outages {
 struct Seen {
     /// Since when it has not answered, as far as is known.
     away_since: Option<Instant>,
-    /// When a heartbeat last failed.
-    heartbeat_failed_at: Option<Instant>,
+    /// A heartbeat failed, and none has been written since.
+    silent: bool,
+    /// Nobody is rescued before.
+    no_rescue_before: Option<Instant>,
 }
 
 impl Default for Outages {
@@ -54,15 +57,23 @@ impl Outages {
         true
     }
 
-    /// A heartbeat failed: until the next one arrives everybody's leases may look expired.
+    /// A heartbeat failed, or the database was away at the start: everybody's leases may run out.
     pub fn heartbeat_failed(&self) {
-        self.seen().heartbeat_failed_at = Some(Instant::now());
+        self.seen().silent = true;
     }
 
     /// A heartbeat was written.
     pub fn answered(&self) {
-        let away_since = self.seen().away_since.take();
         let was_read_only = self.read_only.send_replace(false);
+        let away_since = {
+            let mut seen = self.seen();
+            if std::mem::take(&mut seen.silent) {
+                // The others find out at their own next heartbeat, which is later where they wait for writes.
+                let others = if was_read_only { READ_ONLY_PAUSE } else { Duration::ZERO };
+                seen.no_rescue_before = Some(Instant::now() + LEASE + others);
+            }
+            seen.away_since.take()
+        };
         if was_read_only {
             tracing::info!("database.writable");
         }
@@ -72,10 +83,11 @@ impl Outages {
         }
     }
 
-    /// When a heartbeat last failed; `None`: never. After an outage everybody's leases look expired although their owners
-    /// live and are about to renew them, so nobody rescues for one lease.
-    pub fn heartbeat_failed_at(&self) -> Option<Instant> {
-        self.seen().heartbeat_failed_at
+    /// Whether an expired lease means what it says. After an outage everybody's lease looks expired although its owner
+    /// lives and is about to renew it, so nobody is rescued for one lease.
+    pub fn may_rescue(&self) -> bool {
+        let seen = self.seen();
+        !seen.silent && seen.no_rescue_before.is_none_or(|moment| Instant::now() >= moment)
     }
 
     /// Whether the database takes no writes.

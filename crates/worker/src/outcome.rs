@@ -15,7 +15,7 @@ pub enum Stopped {
     HandBack,
     /// The database takes no writes: what would be read could not be kept.
     ReadOnly,
-    /// The output did not grow.
+    /// DCE gave no sign of life.
     Stalled,
     /// The attempt took too long.
     TimedOut,
@@ -63,30 +63,35 @@ pub fn judge(
 ) -> Outcome {
     match written {
         Err(WriteError::Lost) => return Outcome::Lost,
-        Err(error @ WriteError::Unavailable(_)) => return handed_back(FailureKind::DatabaseUnavailable, error),
+        Err(error @ WriteError::Unavailable(_)) => {
+            return handed_back(FailureKind::DatabaseUnavailable, error);
+        }
         Err(error @ WriteError::ReadOnly(_)) => return handed_back(FailureKind::DatabaseReadOnly, error),
         Err(error @ WriteError::Exhausted(_)) => return failed(FailureKind::DatabaseUnavailable, error),
         Err(error @ WriteError::Refused(_)) => return failed(FailureKind::DatabaseRefused, error),
         Ok(()) => {}
     }
-    match stopped {
-        Some(Stopped::Abandoned) => return Outcome::Lost,
-        Some(Stopped::HandBack) if !is_through(exit, read) => return Outcome::HandedBack(None),
-        Some(Stopped::ReadOnly) if !is_through(exit, read) => {
+    if stopped == Some(Stopped::Abandoned) {
+        return Outcome::Lost;
+    }
+    // A DCE that was through before it heard of the stop has left nothing to be done again.
+    match stopped.filter(|_| !is_through(exit, read)) {
+        Some(Stopped::HandBack) => return Outcome::HandedBack(None),
+        Some(Stopped::ReadOnly) => {
             return Outcome::HandedBack(Some(Failure::new(FailureKind::DatabaseReadOnly)));
         }
-        Some(Stopped::Stalled) if !is_through(exit, read) => return Outcome::Failed(Failure::new(FailureKind::Stalled)),
-        Some(Stopped::TimedOut) if !is_through(exit, read) => return Outcome::Failed(Failure::new(FailureKind::Timeout)),
-        Some(Stopped::DiskLow { free, least }) if !is_through(exit, read) => {
+        Some(Stopped::Stalled) => return Outcome::Failed(Failure::new(FailureKind::Stalled)),
+        Some(Stopped::TimedOut) => return Outcome::Failed(Failure::new(FailureKind::Timeout)),
+        Some(Stopped::DiskLow { free, least }) => {
             let detail = format!("only {free} are free where WORK_DIR is; MIN_FREE_DISK is {least}");
             return failed(FailureKind::DiskFull, &detail);
         }
-        Some(Stopped::AttemptTooLarge { size, limit }) if !is_through(exit, read) => {
+        Some(Stopped::AttemptTooLarge { size, limit }) => {
             let detail =
                 format!("{size} of output waited to be stored in Postgres; ATTEMPT_DISK_LIMIT is {limit}");
             return failed(FailureKind::DiskFull, &detail);
         }
-        _ => {}
+        Some(Stopped::Ingest | Stopped::Abandoned) | None => {}
     }
     match read {
         Err(ReadError::WriterStopped) => {

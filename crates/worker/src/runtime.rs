@@ -90,7 +90,7 @@ pub async fn work(
     let claiming =
         tokio::spawn(claim_until(Arc::clone(&shared), wake, runs.clone(), shutdown.in_order.clone()));
     shutdown.in_order.cancelled().await;
-    drain(&shared, claiming, &runs, &shutdown.at_once).await;
+    let drained = drain(&shared, claiming, &runs, &shutdown.at_once).await;
     for task in background {
         task.abort();
     }
@@ -99,12 +99,14 @@ pub async fn work(
         Ok(Err(error)) => tracing::warn!(error = %error, "worker.not_deregistered"),
         Err(_) => tracing::warn!("worker.not_deregistered: no answer"),
     }
-    remove_work_dir(&shared);
+    if drained {
+        remove_work_dir(&shared);
+    } // else attempts still read there: the next sweep of any worker removes it when this process is gone
     tracing::info!("worker.stopped");
     Ok(())
 }
 
-/// Whatever is left in it belongs to runs that are somebody else's now.
+/// No attempt of this worker's goes on any more.
 fn remove_work_dir(shared: &Shared) {
     if let Err(error) = shared.work_dir.remove() {
         tracing::warn!(error = %error, "worker.leftovers");
@@ -113,7 +115,9 @@ fn remove_work_dir(shared: &Shared) {
 
 /// The database there, up to date, and told of the worker.
 async fn get_ready(shared: &Shared) -> anyhow::Result<()> {
-    db::prepare(&shared.settings.database, shared.settings.migrate).await?;
+    if db::prepare(&shared.settings.database, shared.settings.migrate).await? {
+        shared.outages.heartbeat_failed();
+    }
     loop {
         match in_time(workers::register(&shared.control, &shared.worker, Readiness::default())).await {
             Err(error) if error.is_read_only() => {
@@ -180,12 +184,7 @@ async fn listen(shared: Arc<Shared>, wake: Arc<Notify>) {
 }
 
 /// One task at a time, and only into a free slot: what is fetched is started at once.
-async fn claim_until(
-    shared: Arc<Shared>,
-    wake: Arc<Notify>,
-    runs: TaskTracker,
-    shutdown: CancellationToken,
-) {
+async fn claim_until(shared: Arc<Shared>, wake: Arc<Notify>, runs: TaskTracker, shutdown: CancellationToken) {
     let slots = Arc::new(Semaphore::new(shared.settings.slots as usize));
     loop {
         let slot = tokio::select! {
@@ -236,12 +235,12 @@ async fn next(shared: &Arc<Shared>) -> Result<Option<(ClaimedRun, Permission)>, 
     if shared.breaker.is_rejected() != was_rejected {
         shared.leases.beat_now(); // the fleet hears of it
     }
-    if permission == Permission::Refused {
+    if matches!(permission, Permission::Refused) {
         return Ok(None);
     }
     let fetched = fetch(shared).await;
-    if permission == Permission::Trial && !matches!(fetched, Ok(Some(_))) {
-        in_time(shared.breaker.return_trial(&shared.control)).await?;
+    if let (Permission::Trial(trial), Ok(None) | Err(_)) = (permission, &fetched) {
+        in_time(shared.breaker.return_trial(&shared.control, trial)).await?;
     }
     Ok(fetched?.map(|run| (run, permission)))
 }
@@ -268,8 +267,14 @@ async fn fetch(shared: &Shared) -> Result<Option<ClaimedRun>, StoreError> {
     Ok(None)
 }
 
-/// Lets runs that finish in time finish; hands the rest back, so that another worker goes on at once.
-async fn drain(shared: &Shared, claiming: JoinHandle<()>, runs: &TaskTracker, at_once: &CancellationToken) {
+/// Lets runs that finish in time finish; hands the rest back, so that another worker goes on at once. `false`: some did
+/// not end in time.
+async fn drain(
+    shared: &Shared,
+    claiming: JoinHandle<()>,
+    runs: &TaskTracker,
+    at_once: &CancellationToken,
+) -> bool {
     shared.leases.drain();
     tracing::info!(runs = runs.len(), "worker.draining");
     let mut ended = std::pin::pin!(async {
@@ -284,7 +289,7 @@ async fn drain(shared: &Shared, claiming: JoinHandle<()>, runs: &TaskTracker, at
             shared.leases.hand_back_all(order);
         }
         tokio::select! {
-            () = &mut ended => return,
+            () = &mut ended => return true,
             () = sleep(limit) => {}
             () = at_once.cancelled() => break,
         }
@@ -293,8 +298,9 @@ async fn drain(shared: &Shared, claiming: JoinHandle<()>, runs: &TaskTracker, at
         tracing::warn!(runs = runs.len(), "worker.hurried");
         shared.leases.hand_back_all(Order::HandBackNow);
         if timeout(AT_ONCE, ended).await.is_ok() {
-            return;
+            return true;
         }
     }
     tracing::error!(runs = runs.len(), "worker.grace_over: the leases will expire");
+    false
 }

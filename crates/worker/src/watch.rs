@@ -1,4 +1,4 @@
-//! The limits of an attempt: time without growth of DCE's output, time in all, space on the disk.
+//! The limits of an attempt: time without a sign of life, time in all, space on the disk.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,23 +7,25 @@ use dce_core::settings::ByteSize;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
-use crate::dce::Parts;
+use crate::dce::{Parts, Progress};
 use crate::disk::{DiskGuard, Room};
 use crate::outcome::Stopped;
 
-/// How often the output's size is looked at.
+/// How often is looked.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// Watches one attempt. DCE's stdout is no sign of life, it repeats itself while nothing happens (DCE 2.47: docs/dce.md);
-/// growth of its files is.
+/// Watches one attempt. Signs of life are growth of DCE's files and, while a filter lets nothing pass, that its progress
+/// advances.
 #[derive(Debug)]
 pub struct Watch {
     parts: Parts,
+    progress: Progress,
     stall_limit: Duration,
     ends_at: Option<Instant>,
     disk: Option<(Arc<DiskGuard>, ByteSize)>,
     size: u64,
-    grown_at: Instant,
+    percent: u8,
+    alive_at: Instant,
 }
 
 /// What one look found.
@@ -36,10 +38,15 @@ struct Look {
 
 impl Watch {
     /// From now on.
-    pub fn new(parts: Parts, stall_limit: Duration, total_limit: Option<Duration>) -> Self {
+    pub fn new(
+        parts: Parts,
+        progress: Progress,
+        stall_limit: Duration,
+        total_limit: Option<Duration>,
+    ) -> Self {
         let now = Instant::now();
         let ends_at = total_limit.and_then(|limit| now.checked_add(limit));
-        Self { parts, stall_limit, ends_at, disk: None, size: 0, grown_at: now }
+        Self { parts, progress, stall_limit, ends_at, disk: None, size: 0, percent: 0, alive_at: now }
     }
 
     /// Also watches the disk: the file system's free space, and what the attempt's files take (`limit` of 0: as much as
@@ -81,11 +88,15 @@ impl Watch {
     }
 
     fn judge(&mut self, look: Look, now: Instant) -> Option<Stopped> {
+        let percent = self.progress.percent();
+        if std::mem::replace(&mut self.percent, percent) != percent {
+            self.alive_at = now;
+        }
         if let Some(size) = look.size {
             // A part that was deleted after its commit changes the size too: what was read is still being stored, and
             // that ends by itself when DCE writes no more.
             if std::mem::replace(&mut self.size, size) != size {
-                self.grown_at = now;
+                self.alive_at = now;
             }
             if let Some((_, limit)) = self.disk
                 && limit.0 > 0
@@ -96,7 +107,7 @@ impl Watch {
         }
         match look.room {
             Room::Low { free, least } => Some(Stopped::DiskLow { free, least }),
-            _ if now - self.grown_at >= self.stall_limit => Some(Stopped::Stalled),
+            _ if now - self.alive_at >= self.stall_limit => Some(Stopped::Stalled),
             _ => None,
         }
     }
@@ -119,7 +130,7 @@ mod tests {
     const OFF: ByteSize = ByteSize(0);
 
     fn watch(folder: &TempDir, stall_limit: Duration, total_limit: Option<Duration>) -> Watch {
-        Watch::new(Parts::new(folder.path().to_owned()), stall_limit, total_limit)
+        Watch::new(Parts::new(folder.path().to_owned()), Progress::default(), stall_limit, total_limit)
     }
 
     fn guard(folder: &Path, least: u64) -> Arc<DiskGuard> {
@@ -166,7 +177,7 @@ mod tests {
         fs::write(&part, "x").unwrap();
         let limit = Duration::from_secs(10);
         let mut watch = watch(&folder, limit, None);
-        let mut now = watch.grown_at;
+        let mut now = watch.alive_at;
         for _ in 0..5 {
             OpenOptions::new().append(true).open(&part).unwrap().write_all(b"x").unwrap();
             now += limit;
@@ -178,10 +189,28 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_progress_that_advances_is_life_and_one_that_repeats_itself_is_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let limit = Duration::from_secs(10);
+        let mut watch = watch(&folder, limit, None);
+        let mut now = watch.alive_at;
+        for percent in [1, 2, 40] {
+            watch.progress.tell(percent);
+            now += limit;
+            let look = watch.look().await;
+            assert_eq!(watch.judge(look, now), None, "{percent} %");
+        }
+        watch.progress.tell(40);
+        let look = watch.look().await;
+        assert_eq!(watch.judge(look, now + limit), Some(Stopped::Stalled));
+    }
+
+    #[tokio::test]
     async fn a_folder_that_is_gone_is_no_growth() {
         let folder = tempfile::tempdir().unwrap();
-        let mut watch = Watch::new(Parts::new(folder.path().join("gone")), NEVER, None);
+        let parts = Parts::new(folder.path().join("gone"));
+        let mut watch = Watch::new(parts, Progress::default(), NEVER, None);
         let look = watch.look().await;
-        assert_eq!(watch.judge(look, watch.grown_at + NEVER), Some(Stopped::Stalled));
+        assert_eq!(watch.judge(look, watch.alive_at + NEVER), Some(Stopped::Stalled));
     }
 }

@@ -137,3 +137,24 @@ fn only_parts_count_as_output_and_deleting_twice_is_fine() {
     parts.delete(1).unwrap();
     assert_eq!(parts.bytes_on_disk().unwrap(), 3);
 }
+
+#[test]
+fn a_folder_that_somebody_deletes_is_no_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let (parts, exited) = (Parts::new(folder.path().to_owned()), ExitFlag::default());
+    write(&parts, &content(3, 10), 10);
+    exited.set();
+    let mut follower = Follower::new(parts.clone(), exited);
+    let mut buffer = [0; 64];
+    assert!(matches!(follower.read(&mut buffer).unwrap(), Followed::Data(_)));
+    assert_eq!(follower.read(&mut buffer).unwrap(), Followed::EndOfPart { part: 1 });
+    // The next part was seen, the folder still stands.
+    fs::remove_file(parts.path(2)).unwrap();
+    assert_eq!(follower.read(&mut buffer).unwrap_err().kind(), std::io::ErrorKind::NotFound);
+
+    let exited = ExitFlag::default();
+    exited.set();
+    let gone = Parts::new(folder.path().join("gone"));
+    let nothing = Follower::new(gone, exited).read(&mut buffer);
+    assert_eq!(nothing.unwrap_err().kind(), std::io::ErrorKind::NotFound);
+}

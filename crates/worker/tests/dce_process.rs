@@ -124,6 +124,28 @@ async fn a_flood_on_stderr_blocks_nobody_and_is_cut() {
 }
 
 #[tokio::test]
+async fn a_flood_on_stdout_blocks_nobody_with_or_without_lines() {
+    let flood = "head -c 5000000 /dev/zero | tr '\\0'";
+    let exit = run(&format!("{flood} x; echo ': 3%'; {flood} '\\n'; echo done >&2; exit 5")).await;
+    assert_eq!((exit.code, exit.stderr.as_str()), (Some(5), "done\n"));
+}
+
+#[tokio::test]
+async fn progress_is_told_while_it_runs_and_of_stdout_nothing_else_is_kept() {
+    let directory = TempDir::new().unwrap();
+    let text = "echo 'private / talk: 7%'; printf 'private / talk: 4'; until [ -e go ]; do sleep 0.01; done; \
+                echo 2%; exec sleep 600";
+    let mut running = script(directory.path(), text).await;
+    let progress = running.progress();
+    until("the first percentage", || (progress.percent() == 7).then_some(())).await;
+    fs::write(directory.path().join("go"), "").unwrap();
+    until("the rest of the line", || (progress.percent() == 42).then_some(())).await;
+    assert!(!format!("{running:?}").contains("private"));
+    running.stop(BOUND).await;
+    assert_eq!(progress.percent(), 42);
+}
+
+#[tokio::test]
 async fn stop_interrupts_and_the_child_may_finish_its_output() {
     let directory = TempDir::new().unwrap();
     let text = "trap 'echo closed > out; exit 1' INT; echo > ready; while :; do sleep 0.01; done";

@@ -27,6 +27,7 @@ pub(super) async fn cancel(
             Code::ExportEnded,
             format!("The export has {status}: there is nothing left to cancel, and what it archived stays."),
         )),
+        Controlled::IsImport => Err(is_import()),
     }
 }
 
@@ -43,7 +44,16 @@ pub(super) async fn retry(
         Controlled::Now(status) => Ok(answer(job_id, status, false)),
         Controlled::Unknown => Err(not_found()),
         Controlled::Refused(status) => Err(Problem::new(Code::NothingToRetry, nothing_to_retry(status))),
+        Controlled::IsImport => Err(is_import()),
     }
+}
+
+fn is_import() -> Problem {
+    Problem::new(
+        Code::NothingToRetry,
+        "The export is an import of files, which only whoever has them can repeat: run `dce-worker import` again with the \
+         same files. What is archived already costs no time.",
+    )
 }
 
 fn nothing_to_retry(status: ExportStatus) -> &'static str {

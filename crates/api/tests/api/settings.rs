@@ -56,12 +56,27 @@ fn all_mistakes_are_reported_at_once_without_any_value() {
 }
 
 #[test]
-fn a_missing_database_is_named_and_empty_counts_as_missing() {
-    for environment in [&[][..], &[("DATABASE_URL", ""), ("DEFAULT_CHANNEL_ID", ""), ("LOG_FORMAT", "")]] {
-        let (code, text) = run(&[], environment);
+fn a_missing_database_is_named_and_blank_counts_as_missing() {
+    let names = [
+        "DATABASE_URL",
+        "DEFAULT_CHANNEL_ID",
+        "ALLOWED_CHANNEL_IDS",
+        "API_KEYS",
+        "ALLOW_UNAUTHENTICATED",
+        "HOST",
+        "PORT",
+        "LOG_FORMAT",
+        "DB_POOL_SIZE",
+        "MIGRATE_ON_START",
+        "MAX_ATTEMPTS",
+        "MAX_PARALLEL_RUNS",
+    ];
+    for environment in [vec![], names.map(|name| (name, "")).to_vec(), names.map(|name| (name, " ")).to_vec()]
+    {
+        let (code, text) = run(&[], &environment);
         assert_eq!(code, Some(2));
         assert!(text.contains("DATABASE_URL is not set"), "{text}");
-        assert!(!text.contains("DEFAULT_CHANNEL_ID") && !text.contains("LOG_FORMAT"), "{text}");
+        assert_eq!(text.lines().filter(|line| line.starts_with("  ")).count(), 1, "{text}");
     }
 }
 

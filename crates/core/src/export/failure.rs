@@ -121,6 +121,10 @@ failures! {
     LeaseExpired = "lease_expired", true,
         "The worker that ran this export disappeared.",
         "Nothing to do: another worker goes on from the last message that was stored.";
+    /// The importing process ended, was stopped, or lost its database for longer than its lease.
+    ImportInterrupted = "import_interrupted", false,
+        "The import was interrupted.",
+        "Run `dce-worker import` again with the same files: what is archived already costs no time.";
     /// Postgres refused the data.
     DatabaseRefused = "database_refused", false,
         "The database refused what was read.",
@@ -143,7 +147,24 @@ failures! {
         "Read the attempt's stderr_tail; if it looks temporary, export again.";
 }
 
+/// What to do about [`FailureKind::InvalidToken`] where an export only waits for a token that works.
+pub const INVALID_TOKEN_WAITS: &str = "Set DISCORD_TOKEN on the workers to a valid bot token and restart them; exports go on by themselves then. \
+     The present token is tried again every 10 minutes.";
+
 impl FailureKind {
+    /// Whether only somebody whose token Discord takes meets this failure.
+    pub const fn shows_a_valid_token(self) -> bool {
+        matches!(
+            self,
+            Self::MissingAccess
+                | Self::UnknownChannel
+                | Self::NotATextChannel
+                | Self::ForumNeedsThreads
+                | Self::MissingMessageContentIntent
+                | Self::DceCannotReadMessage
+        )
+    }
+
     /// The failure with this code, as stored in tables.
     pub fn from_code(code: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|kind| kind.code() == code)
@@ -172,6 +193,16 @@ impl Failure {
     pub fn with_detail(mut self, detail: impl Into<String>) -> Self {
         self.detail = Some(detail.into());
         self
+    }
+
+    /// As [`Failure::to_json`], for a run that was handed back: it goes on by itself.
+    pub fn to_waiting_json(&self) -> serde_json::Value {
+        let mut json = self.to_json();
+        json["retryable"] = true.into();
+        if self.kind == FailureKind::InvalidToken {
+            json["action"] = INVALID_TOKEN_WAITS.into();
+        }
+        json
     }
 
     /// As stored in `error` columns and shown to clients.

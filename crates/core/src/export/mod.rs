@@ -2,6 +2,7 @@
 
 pub mod admission;
 pub mod failure;
+pub mod import;
 pub mod request;
 pub mod state;
 pub mod warnings;

@@ -29,19 +29,34 @@ pub struct Channel {
     pub category: Option<String>,
 }
 
+/// How a description relates to what is known already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Described {
+    /// As the channel is now: replaces it.
+    Now,
+    /// As it was at some time: fills in what is not known.
+    Once,
+}
+
 /// Writes the description and adds to the number of archived messages; inside the transaction that writes them.
 pub async fn upsert(
     connection: &mut PgConnection,
     channel: &Channel,
+    described: Described,
     archived: i64,
 ) -> Result<(), StoreError> {
     let written = sqlx::query!(
-        "INSERT INTO channels (channel_id, guild_id, guild_name, name, type, topic, category_id, category, archived_count)
+        "INSERT INTO channels AS c (channel_id, guild_id, guild_name, name, type, topic, category_id, category, archived_count)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
          ON CONFLICT (channel_id) DO UPDATE
-            SET guild_id = excluded.guild_id, guild_name = excluded.guild_name, name = excluded.name, type = excluded.type,
-                topic = excluded.topic, category_id = excluded.category_id, category = excluded.category,
-                archived_count = channels.archived_count + excluded.archived_count, updated_at = clock_timestamp()",
+            SET guild_id = CASE WHEN $10 THEN excluded.guild_id ELSE coalesce(c.guild_id, excluded.guild_id) END,
+                guild_name = CASE WHEN $10 THEN excluded.guild_name ELSE coalesce(c.guild_name, excluded.guild_name) END,
+                name = CASE WHEN $10 THEN excluded.name ELSE coalesce(c.name, excluded.name) END,
+                type = CASE WHEN $10 THEN excluded.type ELSE coalesce(c.type, excluded.type) END,
+                topic = CASE WHEN $10 THEN excluded.topic ELSE coalesce(c.topic, excluded.topic) END,
+                category_id = CASE WHEN $10 THEN excluded.category_id ELSE coalesce(c.category_id, excluded.category_id) END,
+                category = CASE WHEN $10 THEN excluded.category ELSE coalesce(c.category, excluded.category) END,
+                archived_count = c.archived_count + excluded.archived_count, updated_at = clock_timestamp()",
         channel.channel_id.to_string(),
         channel.guild_id,
         channel.guild_name,
@@ -51,6 +66,7 @@ pub async fn upsert(
         channel.category_id,
         channel.category,
         archived,
+        described == Described::Now,
     )
     .execute(connection)
     .await?;

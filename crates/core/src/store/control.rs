@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use sqlx::postgres::{PgConnection, PgPool};
 use uuid::Uuid;
 
-use super::{StoreError, admission, exports::settle, repeated};
+use super::{StoreError, admission, exports::settle, imports, repeated};
 use crate::export::admission::AdmissionLimit;
 use crate::export::state::ExportStatus;
 
@@ -23,6 +23,8 @@ pub enum Controlled {
     /// It makes no sense in this state: a cancel of what has completed or failed, a retry of what has completed or goes
     /// on without a failure.
     Refused(ExportStatus),
+    /// A retry of an import: only whoever has the files can repeat it.
+    IsImport,
 }
 
 /// Ends waiting and admitted runs, and tells the workers of running ones to stop DCE and hand back, which ends these.
@@ -63,12 +65,15 @@ pub async fn cancel(pool: &PgPool, job_id: Uuid, limit: AdmissionLimit) -> Resul
 }
 
 /// Starts failed and cancelled runs again from their cursor and withdraws an outstanding cancel, also while other runs
-/// go on. Refused when there is neither.
+/// go on. Refused when there is neither, and for imports.
 pub async fn retry(pool: &PgPool, job_id: Uuid, limit: AdmissionLimit) -> Result<Controlled, StoreError> {
     let answer_may_be_lost = &AtomicBool::new(false);
     repeated(move || async move {
         let mut tx = pool.begin().await?;
         let Some(export) = lock(&mut tx, job_id).await? else { return Ok(Controlled::Unknown) };
+        if imports::is_import(&mut tx, job_id).await? {
+            return Ok(Controlled::IsImport);
+        }
         let revived = sqlx::query!(
             "UPDATE export_channels SET status = 'pending', failures = 0, run_at = clock_timestamp(), finished_at = NULL, error = NULL
               WHERE job_id = $1 AND status IN ('failed', 'cancelled')",

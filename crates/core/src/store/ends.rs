@@ -35,7 +35,7 @@ pub async fn complete(
     limit: AdmissionLimit,
 ) -> Result<RunStatus, StoreError> {
     let ending = Ending { end: End::Completed, failure: None, jitter: 0.0, report };
-    end_attempt(pool, fence, &ending, limit).await
+    end_attempt(pool, fence, &ending, Some(limit)).await
 }
 
 /// The attempt failed. `jitter` (0 to 1) spreads the next try. A cancel beats every failure.
@@ -49,7 +49,7 @@ pub async fn fail(
 ) -> Result<RunStatus, StoreError> {
     let end = End::Failed { retryable: failure.kind.is_retryable() };
     let ending = Ending { end, failure: Some(failure), jitter, report };
-    end_attempt(pool, fence, &ending, limit).await
+    end_attempt(pool, fence, &ending, Some(limit)).await
 }
 
 /// DCE was stopped in order, by a soft stop or for a cancel. Still asked for: cancelled; not asked for, or withdrawn
@@ -61,8 +61,11 @@ pub async fn hand_back(
     limit: AdmissionLimit,
 ) -> Result<RunStatus, StoreError> {
     let ending = Ending { end: End::HandedBack, failure: None, jitter: 0.0, report };
-    end_attempt(pool, fence, &ending, limit).await
+    end_attempt(pool, fence, &ending, Some(limit)).await
 }
+
+/// Pause before a run that was handed back for a reason starts again.
+const HANDED_BACK_DELAY: Duration = Duration::from_secs(5);
 
 /// The worker could not go on, for a reason that is not the run's: it costs the run nothing, and the reason is shown.
 pub async fn hand_back_because(
@@ -73,7 +76,7 @@ pub async fn hand_back_because(
     limit: AdmissionLimit,
 ) -> Result<RunStatus, StoreError> {
     let ending = Ending { end: End::HandedBack, failure: Some(reason), jitter: 0.0, report };
-    end_attempt(pool, fence, &ending, limit).await
+    end_attempt(pool, fence, &ending, Some(limit)).await
 }
 
 pub(crate) struct Ending<'a> {
@@ -83,11 +86,12 @@ pub(crate) struct Ending<'a> {
     pub(crate) report: &'a AttemptReport,
 }
 
-async fn end_attempt(
+/// `limit`: of the admission that follows, because a place is free now; `None`: the run took no place.
+pub(crate) async fn end_attempt(
     pool: &PgPool,
     fence: &Fence,
     ending: &Ending<'_>,
-    limit: AdmissionLimit,
+    limit: Option<AdmissionLimit>,
 ) -> Result<RunStatus, StoreError> {
     repeated(move || async move {
         let mut tx = pool.begin().await?;
@@ -103,7 +107,9 @@ async fn end_attempt(
             }
         }
         settle(&mut tx, export.job_id).await?;
-        admission::admit(&mut tx, limit).await?;
+        if let Some(limit) = limit {
+            admission::admit(&mut tx, limit).await?;
+        }
         tx.commit().await?;
         Ok(status)
     })
@@ -131,13 +137,15 @@ pub(crate) struct HeldRun {
     pub(crate) failures: i32,
     pub(crate) max_attempts: i32,
     pub(crate) progressed: bool,
+    pub(crate) is_import: bool,
 }
 
 async fn lock_fenced(connection: &mut PgConnection, fence: &Fence) -> Result<Option<HeldRun>, StoreError> {
     let held = sqlx::query_as!(
         HeldRun,
         r#"SELECT r.attempt, r.failures, r.max_attempts,
-                  r.cursor_message_id IS DISTINCT FROM a.cursor_before AS "progressed!"
+                  r.cursor_message_id IS DISTINCT FROM a.cursor_before AS "progressed!",
+                  r.kind = 'import' AS "is_import!"
              FROM export_channels r JOIN export_attempts a ON a.run_id = r.id AND a.attempt = r.attempt
             WHERE r.id = $1 AND r.attempt = $2 AND r.lease_owner = $3 AND r.status = 'running'
               FOR NO KEY UPDATE OF r"#,
@@ -192,7 +200,14 @@ pub(crate) async fn leave_running(
     let next = run.after(event, export.cancel_requested).ok_or(StoreError::Lost)?;
     let delay = match (ending.end, ending.failure) {
         (End::Failed { .. }, Some(failure)) => retry_delay(next.failures, failure.retry_after, ending.jitter),
+        // Whatever kept the worker from going on may keep the next one: not again at once.
+        (End::HandedBack, Some(_)) => HANDED_BACK_DELAY,
         _ => Duration::ZERO,
+    };
+    let words = match ending.end {
+        _ if held.is_import => Failure::to_import_json,
+        End::HandedBack => Failure::to_waiting_json,
+        _ => Failure::to_json,
     };
     let left = sqlx::query!(
         "UPDATE export_channels
@@ -204,7 +219,7 @@ pub(crate) async fn leave_running(
         next.status.as_str(),
         i32::try_from(next.failures).unwrap_or(i32::MAX),
         delay.as_secs_f64(),
-        ending.failure.map(Failure::to_json),
+        ending.failure.map(words),
         next.status.is_final(),
     )
     .execute(&mut *connection)

@@ -143,7 +143,8 @@ pub(crate) async fn settle(connection: &mut PgConnection, job_id: Uuid) -> Resul
                   coalesce(sum(message_count), 0)::bigint AS "message_count!",
                   coalesce(sum(inserted_count), 0)::bigint AS "inserted_count!",
                   coalesce(sum(updated_count), 0)::bigint AS "updated_count!",
-                  (array_agg(error || jsonb_build_object('channel_id', channel_id) ORDER BY finished_at, id)
+                  (array_agg(error || jsonb_build_object('channel_id', channel_id)
+                                   || CASE kind WHEN 'import' THEN jsonb_build_object('source', source) ELSE '{}' END ORDER BY finished_at, id)
                      FILTER (WHERE status = 'failed'))[1] AS first_error
              FROM export_channels WHERE job_id = $1"#,
         job_id

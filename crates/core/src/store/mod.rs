@@ -8,6 +8,7 @@ pub mod channels;
 pub mod control;
 pub mod ends;
 pub mod exports;
+pub mod imports;
 pub mod reconcile;
 pub mod runs;
 pub mod tokens;
@@ -17,6 +18,7 @@ pub mod workers;
 
 use std::time::Duration;
 
+use crate::db;
 use crate::queue::QueueError;
 
 pub use exports::{Created, NewExport};
@@ -64,21 +66,7 @@ impl StoreError {
 
     /// The database is away, starting, stopping, or has no free connection.
     pub fn is_unavailable(&self) -> bool {
-        if matches!(self, Self::TimedOut(_)) {
-            return true;
-        }
-        match self.database() {
-            Some(
-                sqlx::Error::Io(_)
-                | sqlx::Error::PoolTimedOut
-                | sqlx::Error::PoolClosed
-                | sqlx::Error::Protocol(_),
-            ) => true,
-            Some(sqlx::Error::Database(error)) => error
-                .code()
-                .is_some_and(|code| code.starts_with("57P") || code.starts_with("08") || code == "53300"),
-            _ => false,
-        }
+        matches!(self, Self::TimedOut(_)) || self.database().is_some_and(db::is_away)
     }
 
     /// The database answers but lacks disk, memory or locks (53…), or its own system failed it (58…). Someone may have to
@@ -92,9 +80,9 @@ impl StoreError {
         self.code().as_deref() == Some("25006")
     }
 
-    /// A table or function is not there (42P01, 42883): nobody ran the migrations.
+    /// A table, column or function is not there (42P01, 42703, 42883): nobody ran the migrations.
     pub fn is_schema_missing(&self) -> bool {
-        matches!(self.code().as_deref(), Some("42P01" | "42883"))
+        matches!(self.code().as_deref(), Some("42P01" | "42703" | "42883"))
     }
 
     /// Repeating the whole transaction can help: a lock or idle limit, a deadlock, a terminated or lost session.

@@ -53,7 +53,8 @@ pub async fn has_just_started(pool: &PgPool) -> Result<bool, StoreError> {
     Ok(recent)
 }
 
-/// Takes the run from its dead owner, in a transaction of its own; due at once. `None`: not now, or not any more.
+/// Takes the run from its dead owner, in a transaction of its own; due at once, but for an import, which nobody else can
+/// go on with. `None`: not now, or not any more.
 /// Only if the noted sessions are still those that were ended: one noted since then is not.
 pub async fn rescue(pool: &PgPool, expired: &Expired) -> Result<Option<RunStatus>, StoreError> {
     let mut tx = pool.begin().await?;
@@ -62,7 +63,8 @@ pub async fn rescue(pool: &PgPool, expired: &Expired) -> Result<Option<RunStatus
     let held = sqlx::query_as!(
         HeldRun,
         r#"SELECT r.attempt, r.failures, r.max_attempts,
-                  r.cursor_message_id IS DISTINCT FROM a.cursor_before AS "progressed!"
+                  r.cursor_message_id IS DISTINCT FROM a.cursor_before AS "progressed!",
+                  r.kind = 'import' AS "is_import!"
              FROM export_channels r JOIN export_attempts a ON a.run_id = r.id AND a.attempt = r.attempt
             WHERE r.id = $1 AND r.attempt = $2 AND r.status = 'running' AND r.lease_expires_at < clock_timestamp()
               AND r.ingest_backends = $3
@@ -74,7 +76,8 @@ pub async fn rescue(pool: &PgPool, expired: &Expired) -> Result<Option<RunStatus
     .fetch_optional(&mut *tx)
     .await?;
     let Some(held) = held else { return Ok(None) };
-    let failure = Failure::new(FailureKind::LeaseExpired);
+    let failure =
+        Failure::new(if held.is_import { FailureKind::ImportInterrupted } else { FailureKind::LeaseExpired });
     let report = AttemptReport::default();
     let ending = Ending { end: End::LeaseExpired, failure: Some(&failure), jitter: 0.0, report: &report };
     let status = leave_running(&mut tx, expired.run_id, &held, export, &ending).await?;

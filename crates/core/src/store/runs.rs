@@ -224,7 +224,7 @@ fn stored_id(text: &str) -> Result<Snowflake, StoreError> {
 pub enum Beat {
     /// The lease is renewed.
     Renewed,
-    /// Renewed, and a cancel is asked for: stop DCE, hand back.
+    /// A cancel is asked for: stop DCE, hand back.
     CancelRequested,
     /// In other hands just now: ask again.
     Busy,
@@ -264,9 +264,10 @@ pub async fn heartbeat(
         .into_iter()
         .map(|row| {
             let beat = match (row.renewed, row.cancel_requested, row.mine) {
-                (true, true, _) => Beat::CancelRequested,
+                // Also of a run that is in other hands: on a slow server its batches lock it nearly always.
+                (true, true, _) | (false, true, true) => Beat::CancelRequested,
                 (true, false, _) => Beat::Renewed,
-                (false, _, true) => Beat::Busy,
+                (false, false, true) => Beat::Busy,
                 (false, _, false) => Beat::Lost,
             };
             (row.id, beat)
@@ -295,9 +296,9 @@ pub async fn note_backend(ingest: &mut PgConnection, fence: &Fence) -> Result<()
 /// How far an attempt has come, written with the messages it stands for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Checkpoint {
-    /// Everything up to here is committed; `None` leaves it.
+    /// Everything up to here is committed; set with the counts, so that both always come from one state.
     pub cursor: Option<Snowflake>,
-    /// The lowest id of the run, where this attempt knows one.
+    /// The lowest id that this attempt knows.
     pub first: Option<Snowflake>,
     /// The highest id of the run so far.
     pub last: Option<Snowflake>,
@@ -321,8 +322,8 @@ pub async fn checkpoint(ingest: &mut PgConnection, fence: &Fence, at: &Checkpoin
     let text = |id: Option<Snowflake>| id.map(|id| id.to_string());
     let written = sqlx::query!(
         "UPDATE export_channels
-            SET cursor_message_id = coalesce($4, cursor_message_id),
-                first_message_id = coalesce(first_message_id, $5),
+            SET cursor_message_id = $4,
+                first_message_id = least(first_message_id::numeric, $5::text::numeric)::text,
                 last_message_id = coalesce($6, last_message_id),
                 newest_at = greatest(newest_at, $7),
                 message_count = $8, repaired_count = $9, bytes_read = $10, inserted_count = inserted_count + $11,

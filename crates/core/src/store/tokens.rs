@@ -4,10 +4,11 @@
 use std::fmt::{self, Write};
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use sha2::{Digest, Sha256};
 use sqlx::postgres::PgPool;
 
-use super::{StoreError, exactly_one, repeated};
+use super::{StoreError, repeated};
 
 /// From one trial of a refused token to the next, over all workers.
 pub const TRIAL_PAUSE: Duration = Duration::from_mins(10);
@@ -63,29 +64,41 @@ pub async fn is_rejected(pool: &PgPool, token: &Fingerprint) -> Result<bool, Sto
     Ok(rejected)
 }
 
-/// Takes the right to try a refused token, which one worker gets in each [`TRIAL_PAUSE`].
-pub async fn take_trial(pool: &PgPool, token: &Fingerprint) -> Result<bool, StoreError> {
-    let taken = sqlx::query!(
-        "UPDATE rejected_tokens SET tried_at = clock_timestamp()
-          WHERE fingerprint = $1 AND tried_at <= clock_timestamp() - make_interval(secs => $2)",
-        token.0,
-        TRIAL_PAUSE.as_secs_f64()
-    )
-    .execute(pool)
-    .await?;
-    Ok(taken.rows_affected() == 1)
+/// The right to try a refused token once.
+#[derive(Debug, Clone, Copy)]
+pub struct Trial {
+    taken_at: DateTime<Utc>,
 }
 
-/// Gives the right back, because there was nothing to try.
-pub async fn return_trial(pool: &PgPool, token: &Fingerprint) -> Result<(), StoreError> {
-    let returned = sqlx::query!(
-        "UPDATE rejected_tokens SET tried_at = clock_timestamp() - make_interval(secs => $2) WHERE fingerprint = $1",
+/// Takes the right to try a refused token, which one worker gets in each [`TRIAL_PAUSE`]; only if a run is there to try
+/// it with.
+pub async fn take_trial(pool: &PgPool, token: &Fingerprint) -> Result<Option<Trial>, StoreError> {
+    let trial = sqlx::query_as!(
+        Trial,
+        "UPDATE rejected_tokens SET tried_at = clock_timestamp()
+          WHERE fingerprint = $1 AND tried_at <= clock_timestamp() - make_interval(secs => $2)
+            AND EXISTS (SELECT FROM export_channels WHERE task_id IS NOT NULL)
+         RETURNING tried_at AS taken_at",
         token.0,
         TRIAL_PAUSE.as_secs_f64()
     )
+    .fetch_optional(pool)
+    .await?;
+    Ok(trial)
+}
+
+/// Gives the right back, because somebody else had the run. Nothing is changed if more became known meanwhile.
+pub async fn return_trial(pool: &PgPool, token: &Fingerprint, trial: Trial) -> Result<(), StoreError> {
+    sqlx::query!(
+        "UPDATE rejected_tokens SET tried_at = clock_timestamp() - make_interval(secs => $2)
+          WHERE fingerprint = $1 AND tried_at = $3",
+        token.0,
+        TRIAL_PAUSE.as_secs_f64(),
+        trial.taken_at
+    )
     .execute(pool)
     .await?;
-    exactly_one("return trial", returned.rows_affected())
+    Ok(())
 }
 
 /// Discord takes the token: runs may start. `true`: it was refused before.

@@ -71,6 +71,9 @@ pub struct RunView {
     pub id: Uuid,
     /// `channel`, `discovery` or `import`.
     pub kind: String,
+    /// The file that an import reads, as it was named; for an archive's member `archive.zip!/member`.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub source: String,
     /// The channel or thread.
     pub channel_id: Option<String>,
     /// Where it stands.
@@ -79,7 +82,7 @@ pub struct RunView {
     pub attempt: i32,
     /// Failures in a row without progress.
     pub failures: i32,
-    /// At so many it is given up.
+    /// At so many it is given up; 0 for an import, which is tried once.
     pub max_attempts: i32,
     /// While it waits after a failure: not before.
     pub next_attempt_at: Option<DateTime<Utc>>,
@@ -163,7 +166,7 @@ async fn read(pool: &PgPool, job_id: Uuid) -> Result<Option<Snapshot>, StoreErro
     };
     let runs = sqlx::query_as!(
         RunView,
-        r#"SELECT id, kind, channel_id, status, attempt, failures, max_attempts,
+        r#"SELECT id, kind, source, channel_id, status, attempt, failures, max_attempts,
                   CASE WHEN status = 'pending' AND attempt > 0 THEN run_at END AS next_attempt_at,
                   message_count, inserted_count, updated_count, repaired_count, bytes_read,
                   first_message_id, last_message_id, newest_at, error, warnings, created_at, started_at, finished_at

@@ -5,7 +5,7 @@ use sqlx::postgres::PgPool;
 
 use super::StoreError;
 use super::workers::{self, Readiness};
-use crate::export::failure::FailureKind;
+use crate::export::failure::{FailureKind, INVALID_TOKEN_WAITS};
 
 /// Something that keeps runs from starting until somebody does something about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -33,8 +33,7 @@ impl Obstacle {
     const INVALID_TOKEN: Self = Self {
         code: FailureKind::InvalidToken.code(),
         message: FailureKind::InvalidToken.message(),
-        action: "Set DISCORD_TOKEN on the workers to a valid bot token and restart them; exports begin by themselves then. \
-                 The present token is tried again every 10 minutes.",
+        action: INVALID_TOKEN_WAITS,
     };
 
     const fn of(problem: FailureKind) -> Self {

@@ -14,7 +14,7 @@ use super::support::{BOUND, BY_SLOTS, REPORT, Store};
 
 impl Store {
     /// Sessions like [`Store::pool`]'s, through a proxy.
-    async fn behind(&self) -> (Proxy, PgPool) {
+    pub(crate) async fn behind(&self) -> (Proxy, PgPool) {
         let options = self.database.pool().connect_options();
         let directory = options.get_socket().expect("the test's server listens on a socket");
         let socket = directory.join(format!(".s.PGSQL.{}", options.get_port()));

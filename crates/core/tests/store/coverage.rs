@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use dce_core::export::failure::{Failure, FailureKind};
 use dce_core::ids::Snowflake;
-use dce_core::store::channels::{self, Channel};
+use dce_core::store::channels::{self, Channel, Described};
 use dce_core::store::ends;
 use dce_core::store::exports::NewExport;
 use serde_json::json;
@@ -35,7 +35,7 @@ async fn covered(to: Option<u64>) -> Store {
         category: None,
     };
     let mut connection = store.pool.acquire().await.unwrap();
-    channels::upsert(&mut connection, &channel, 0).await.unwrap();
+    channels::upsert(&mut connection, &channel, Described::Now, 0).await.unwrap();
     sqlx::query("UPDATE channels SET covered_to_id = $1")
         .bind(to.map(|id| id.to_string()))
         .execute(&mut *connection)

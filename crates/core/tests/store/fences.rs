@@ -1,5 +1,6 @@
 //! Who has lost a run changes nothing any more; who repeats an end changes nothing more.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use dce_core::export::failure::{Failure, FailureKind};
@@ -122,19 +123,19 @@ async fn a_checkpoint_sets_counts_adds_insertions_and_renews_the_lease() {
 
 #[tokio::test]
 async fn a_heartbeat_tells_every_run_of_the_worker_how_it_stands() {
-    let store = Store::with_slots(4).await;
+    let store = Store::with_slots(5).await;
     store.post(&[1, 2]).await;
-    let cancelled = store.post(&[3]).await;
+    let cancelled = store.post(&[3, 5]).await;
     store.post(&[4]).await;
     let mut runs = Vec::new();
-    for _ in 0..4 {
+    for _ in 0..5 {
         runs.push(store.claim("w").await);
     }
     let of = |channel: u64| {
         let run = runs.iter().find(|run| run.channel_id.get() == channel);
         run.expect("of every channel").fence.run_id
     };
-    let (renewed, busy, cancelling, lost) = (of(1), of(2), of(3), of(4));
+    let (renewed, busy, cancelling, lost, busy_cancelling) = (of(1), of(2), of(3), of(4), of(5));
     control::cancel(&store.pool, cancelled, BY_SLOTS).await.unwrap();
     let expired = store.expire(lost).await;
     reconcile::rescue(&store.pool, &expired).await.unwrap();
@@ -143,8 +144,9 @@ async fn a_heartbeat_tells_every_run_of_the_worker_how_it_stands() {
         .await;
     let mut other = store.session().await;
     let mut held = sqlx::Connection::begin(&mut other).await.unwrap();
-    sqlx::query("SELECT FROM export_channels WHERE id = $1 FOR NO KEY UPDATE")
+    sqlx::query("SELECT FROM export_channels WHERE id IN ($1, $2) FOR NO KEY UPDATE")
         .bind(busy)
+        .bind(busy_cancelling)
         .execute(&mut *held)
         .await
         .unwrap();
@@ -152,13 +154,13 @@ async fn a_heartbeat_tells_every_run_of_the_worker_how_it_stands() {
     let mine: Vec<_> = runs.iter().map(|run| (run.fence.run_id, run.fence.attempt)).collect();
     let beats = heartbeat(&store.pool, "w", &mine).await.unwrap();
     assert_eq!(
-        [renewed, cancelling, busy, lost].map(|id| beats[&id]),
-        [Beat::Renewed, Beat::CancelRequested, Beat::Busy, Beat::Lost]
+        [renewed, cancelling, busy, lost, busy_cancelling].map(|id| beats[&id]),
+        [Beat::Renewed, Beat::CancelRequested, Beat::Busy, Beat::Lost, Beat::CancelRequested]
     );
     let expired = reconcile::expired(&store.pool).await.unwrap();
     assert_eq!(
-        expired.iter().map(|expired| expired.run_id).collect::<Vec<_>>(),
-        [busy],
+        expired.iter().map(|expired| expired.run_id).collect::<HashSet<_>>(),
+        HashSet::from([busy, busy_cancelling]),
         "the others are renewed"
     );
 

@@ -5,6 +5,7 @@ mod admission;
 mod control;
 mod coverage;
 mod fences;
+mod imports;
 mod pruning;
 mod queue;
 mod races;

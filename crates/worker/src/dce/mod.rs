@@ -2,7 +2,8 @@
 //!
 //! A run of DCE is: [`command`] makes its arguments and [`environment`](mod@environment) its
 //! environment, [`process`] starts, watches and stops it, [`output`] follows the files it writes
-//! while it writes them, and [`errors`] reads from its stderr why it failed. The facts about DCE
+//! while it writes them, [`progress`] reads from its stdout how far it is, and [`errors`] from its stderr
+//! why it failed. The facts about DCE
 //! that are relied on were measured with 2.47; DCE tells success from failure by its exit code
 //! (0 or 1) and one failure from another by its words alone.
 
@@ -11,6 +12,7 @@ pub mod environment;
 pub mod errors;
 pub mod output;
 pub mod process;
+pub mod progress;
 pub mod stderr;
 pub mod version;
 
@@ -23,5 +25,6 @@ pub use environment::environment;
 pub use errors::{classify, reported_empty};
 pub use output::{ExitFlag, Followed, Follower, IdleWait, Parts};
 pub use process::{Exit, Launch, Running, SpawnError, Spawner};
+pub use progress::Progress;
 pub use stderr::Stderr;
 pub use version::{DceVersion, VersionError};

@@ -120,13 +120,15 @@ pub struct Follower {
     file: Option<File>,
     /// Nobody writes to the current part any more.
     closed: bool,
+    /// The part to open next has been seen.
+    next_exists: bool,
     bytes_read: u64,
 }
 
 impl Follower {
     /// Follows these parts from the first one on.
     pub const fn new(parts: Parts, exited: ExitFlag) -> Self {
-        Self { parts, exited, part: 1, file: None, closed: false, bytes_read: 0 }
+        Self { parts, exited, part: 1, file: None, closed: false, next_exists: false, bytes_read: 0 }
     }
 
     /// Bytes read so far, over all parts.
@@ -154,7 +156,9 @@ impl Follower {
                     return Ok(Followed::EndOfPart { part });
                 }
                 Ok(0) => {
-                    self.closed = self.exited.is_set() || self.parts.path(self.part + 1).try_exists()?;
+                    let exited = self.exited.is_set();
+                    self.next_exists = self.parts.path(self.part + 1).try_exists()?;
+                    self.closed = exited || self.next_exists;
                     if !self.closed {
                         return Ok(Followed::Idle);
                     }
@@ -174,9 +178,14 @@ impl Follower {
         match File::open(self.parts.path(self.part)) {
             Ok(file) => {
                 self.file = Some(file);
+                self.next_exists = false;
                 self.read(buffer)
             }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            // Only a folder that is as DCE left it tells that there is no more: one that somebody deletes is no end.
+            Err(error) if error.kind() == io::ErrorKind::NotFound && !self.next_exists => {
+                if exited && !self.parts.directory.try_exists()? {
+                    return Err(error);
+                }
                 Ok(if exited { Followed::End } else { Followed::Idle })
             }
             Err(error) => Err(error),

@@ -14,10 +14,12 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::{ChildStderr, ChildStdout};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::child::{Child, Pipes};
 use super::environment::without_token;
 use super::errors::classify;
+use super::progress::{Lines, Progress};
 use super::stderr::{Capture, Stderr};
 use super::version::{DceVersion, VersionError};
 
@@ -91,10 +93,12 @@ impl Spawner {
         Self { program }
     }
 
-    /// Starts the program: stdin and stdout are nowhere, stderr is collected. Must be called within
-    /// a tokio runtime.
+    /// Starts the program: stdin is nowhere, of stdout only the progress is kept, stderr is collected. Must be called
+    /// within a tokio runtime.
     pub async fn spawn(&self, launch: Launch<'_>) -> Result<Running, SpawnError> {
-        Ok(self.start(launch, Stdio::null()).await?.0)
+        let (mut running, stdout) = self.start(launch).await?;
+        running.follow(stdout);
+        Ok(running)
     }
 
     /// Asks the program for its version, in `directory`, for at most `limit`.
@@ -110,7 +114,7 @@ impl Spawner {
             directory,
             token: &SecretString::default(),
         };
-        let (mut running, stdout) = self.start(launch, Stdio::piped()).await?;
+        let (mut running, stdout) = self.start(launch).await?;
         let answer = timeout(limit, async {
             let mut printed = Vec::new();
             if let Some(stdout) = stdout {
@@ -127,11 +131,7 @@ impl Spawner {
         String::from_utf8_lossy(&printed).parse()
     }
 
-    async fn start(
-        &self,
-        launch: Launch<'_>,
-        stdout: Stdio,
-    ) -> Result<(Running, Option<ChildStdout>), SpawnError> {
+    async fn start(&self, launch: Launch<'_>) -> Result<(Running, Option<ChildStdout>), SpawnError> {
         let mut command = Command::new(&self.program);
         command
             .args(&launch.arguments)
@@ -139,7 +139,7 @@ impl Spawner {
             .envs(launch.environment)
             .current_dir(launch.directory)
             .stdin(Stdio::null())
-            .stdout(stdout)
+            .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         let started = Child::start(command).await;
         let (child, Pipes { stdout, stderr }) =
@@ -147,7 +147,8 @@ impl Spawner {
         let stdout = stdout.map(ChildStdout::from_std).transpose()?;
         let stderr = stderr.map(ChildStderr::from_std).transpose()?;
         let collector = Collector::start(stderr, launch.token.clone());
-        Ok((Running { child, collector, exit: None }, stdout))
+        let (progress, follower) = (Progress::default(), None);
+        Ok((Running { child, collector, progress, follower, exit: None }, stdout))
     }
 
     fn spawn_error(&self, source: io::Error, directory: &Path) -> SpawnError {
@@ -169,6 +170,8 @@ impl Spawner {
 pub struct Running {
     child: Child,
     collector: Collector,
+    progress: Progress,
+    follower: Option<AbortOnDropHandle<()>>,
     exit: Option<Exit>,
 }
 
@@ -176,6 +179,16 @@ impl Running {
     /// Its process id, which is also the id of its group.
     pub const fn pid(&self) -> u32 {
         self.child.pid
+    }
+
+    /// How far it is, from now on and as it tells it.
+    pub fn progress(&self) -> Progress {
+        self.progress.clone()
+    }
+
+    fn follow(&mut self, stdout: Option<ChildStdout>) {
+        let follower = tokio::spawn(follow(stdout, self.progress()));
+        self.follower = Some(AbortOnDropHandle::new(follower));
     }
 
     /// Waits until it has ended. By then its whole group is dead too, so that nobody writes to its
@@ -236,5 +249,16 @@ async fn collect(stderr: Option<impl AsyncRead + Unpin>, captured: Arc<Mutex<Cap
     let mut buffer = vec![0; 8192];
     while let Ok(read @ 1..) = stderr.read(&mut buffer).await {
         captured.lock().unwrap_or_else(PoisonError::into_inner).push(&buffer[..read]);
+    }
+}
+
+/// Reads stdout to its end, so that the process never waits for a reader.
+async fn follow(stdout: Option<impl AsyncRead + Unpin>, progress: Progress) {
+    let Some(mut stdout) = stdout else { return };
+    let (mut lines, mut buffer) = (Lines::default(), vec![0; 1024]);
+    while let Ok(read @ 1..) = stdout.read(&mut buffer).await {
+        if let Some(percent) = lines.push(&buffer[..read]) {
+            progress.tell(percent);
+        }
     }
 }

@@ -10,13 +10,13 @@ use super::reader::Delivery;
 use super::writer::{WriteError, Writer};
 use crate::dce::Parts;
 
-/// Writes what the reader delivers until it has nothing more, or a batch cannot be written. Files whose messages are
-/// all committed are deleted.
+/// Writes what the reader delivers until it has nothing more, or a batch cannot be written. `parts`: DCE's files, which
+/// are deleted when all of their messages are committed; `None`: the files are not ours.
 pub async fn write_all(
     writer: &Writer<'_>,
     mut delivered: mpsc::Receiver<Delivery>,
     recycle: mpsc::Sender<Batch>,
-    parts: &Parts,
+    parts: Option<&Parts>,
 ) -> Result<(), WriteError> {
     let mut under_way = FuturesUnordered::new();
     let mut number = 0;
@@ -38,8 +38,10 @@ pub async fn write_all(
                 let _ = recycle.try_send(written?);
             }
         }
-        let low_water = writer.low_water();
-        read.retain(|(batches, part)| *batches > low_water || !delete(parts, *part));
+        if let Some(parts) = parts {
+            let low_water = writer.low_water();
+            read.retain(|(batches, part)| *batches > low_water || !delete(parts, *part));
+        }
     }
     Ok(())
 }

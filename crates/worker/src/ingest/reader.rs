@@ -1,4 +1,4 @@
-//! From DCE's growing files to batches; blocking, on a thread of its own. Constant memory: one read buffer, one
+//! From documents, growing or whole, to batches; blocking, on a thread of its own. Constant memory: one read buffer, one
 //! message, and the batches that are on their way.
 
 use std::io;
@@ -63,6 +63,38 @@ pub enum ReadError {
     WriterStopped,
 }
 
+impl ReadError {
+    /// Whether it is one document that cannot be read on, so that others still can.
+    const fn is_of_document(&self) -> bool {
+        match self {
+            Self::Frame(_) | Self::Message(_) | Self::Row(_) | Self::OtherChannel(_) => true,
+            Self::Io(_) | Self::WriterStopped => false,
+        }
+    }
+}
+
+/// Where the bytes of documents come from, one part after the other.
+pub trait Source {
+    /// Reads on into `buffer`, which is not empty.
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<Followed>;
+}
+
+impl Source for Follower {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<Followed> {
+        Self::read(self, buffer)
+    }
+}
+
+/// What is known of the documents beforehand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origins {
+    /// A DCE of ours writes them: something unexpected in one ends it all, and without the count that DCE always writes
+    /// nobody knows whether a document is whole.
+    OwnDce,
+    /// Files that somebody has: each is read as far as it can be, and may lack the count.
+    Files,
+}
+
 /// What was read when DCE had ended.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Documents {
@@ -74,9 +106,11 @@ pub struct Documents {
 
 /// What the reader needs to know and whom it tells.
 #[derive(Debug)]
-pub struct Reader {
-    /// The files.
-    pub follower: Follower,
+pub struct Reader<S> {
+    /// The documents.
+    pub source: S,
+    /// Who wrote them.
+    pub origins: Origins,
     /// Which channel was asked for.
     pub channel_id: Snowflake,
     /// For which export.
@@ -90,7 +124,7 @@ pub struct Reader {
     pub recycled: mpsc::Receiver<Batch>,
 }
 
-impl Reader {
+impl<S: Source> Reader<S> {
     /// Reads until DCE has ended and everything it wrote has been delivered. Whole messages before an error are
     /// delivered too.
     pub fn read(mut self) -> Result<Documents, ReadError> {
@@ -105,19 +139,27 @@ impl Reader {
         let mut buffer = vec![0; READ_BYTES];
         let mut idle = IdleWait::new(IDLE.0, IDLE.1);
         let mut framer = Framer::new(MAX_MESSAGE_BYTES);
+        let mut first_fault = None;
         loop {
-            match self.follower.read(&mut buffer)? {
+            match self.source.read(&mut buffer)? {
                 Followed::Data(read) => {
                     idle.reset();
-                    framer.push(&buffer[..read], &mut |frame: Frame<'_>| self.take(gathering, frame))?;
+                    match framer.push(&buffer[..read], &mut |frame: Frame<'_>| self.take(gathering, frame)) {
+                        // The framer ignores the rest of the document and calls it cut.
+                        Err(fault) if self.origins == Origins::Files && fault.is_of_document() => {
+                            first_fault.get_or_insert(fault);
+                        }
+                        pushed => pushed?,
+                    }
                 }
                 Followed::EndOfPart { part } => {
                     match framer.finish() {
-                        DocumentEnd::Complete { message_count: Some(_), .. } => documents.complete += 1,
-                        // DCE always writes the count; without it nobody knows whether the document is whole.
-                        DocumentEnd::Complete { message_count: None, .. } | DocumentEnd::Cut { .. } => {
-                            documents.cut += 1;
+                        DocumentEnd::Complete { message_count, .. }
+                            if message_count.is_some() || self.origins == Origins::Files =>
+                        {
+                            documents.complete += 1;
                         }
+                        DocumentEnd::Complete { .. } | DocumentEnd::Cut { .. } => documents.cut += 1,
                     }
                     framer = Framer::new(MAX_MESSAGE_BYTES);
                     gathering.parts.push(part);
@@ -131,7 +173,7 @@ impl Reader {
                     }
                     idle.wait();
                 }
-                Followed::End => return Ok(documents),
+                Followed::End => return first_fault.map_or(Ok(documents), Err),
             }
         }
     }

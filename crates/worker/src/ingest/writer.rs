@@ -5,12 +5,12 @@
 //! `ON CONFLICT DO NOTHING`.
 
 use std::collections::HashSet;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use dce_core::store::StoreError;
-use dce_core::store::channels::{self, Channel};
+use dce_core::store::channels::{self, Channel, Described};
 use dce_core::store::runs::{Checkpoint, ClaimedRun, Fence, checkpoint, note_backend};
 use sqlx::Connection;
 use sqlx::postgres::{PgConnection, PgTransaction};
@@ -69,13 +69,15 @@ pub struct Writer<'a> {
     /// Held from a checkpoint to the answer to its COMMIT, so that each says what all before it have committed.
     ledger: tokio::sync::Mutex<Ledger>,
     low_water: AtomicU64,
-    channel: Mutex<Described>,
-    heard_of_channel: Notify,
+    messages: AtomicI64,
+    channel: Mutex<Description>,
+    as_of: Described,
+    heard_of_channel: Arc<Notify>,
     noted: Mutex<HashSet<u64>>,
 }
 
 #[derive(Debug, Default)]
-struct Described {
+struct Description {
     channel: Option<Arc<Channel>>,
     written: bool,
 }
@@ -88,10 +90,18 @@ impl<'a> Writer<'a> {
             fence: run.fence.clone(),
             ledger: tokio::sync::Mutex::new(Ledger::of(run)),
             low_water: AtomicU64::new(0),
+            messages: AtomicI64::new(run.message_count),
             channel: Mutex::default(),
-            heard_of_channel: Notify::new(),
+            as_of: Described::Now,
+            heard_of_channel: Arc::default(),
             noted: Mutex::default(),
         }
+    }
+
+    /// The documents are files that somebody has: what they say of their channel may be long past.
+    #[must_use]
+    pub fn of_files(self) -> Self {
+        Self { as_of: Described::Once, ..self }
     }
 
     /// How many batches may be written at once.
@@ -111,8 +121,9 @@ impl<'a> Writer<'a> {
     }
 
     /// Returns once DCE has said anything of the channel, which takes an answer of Discord.
-    pub async fn described(&self) {
-        self.heard_of_channel.notified().await;
+    pub fn described(&self) -> impl Future<Output = ()> + Send + use<> {
+        let heard = Arc::clone(&self.heard_of_channel);
+        async move { heard.notified().await }
     }
 
     /// Batches with a lower number are committed. Without the ledger's lock: a lane of the same task may hold it.
@@ -120,9 +131,9 @@ impl<'a> Writer<'a> {
         self.low_water.load(Ordering::Relaxed)
     }
 
-    /// Messages of the run below its cursor, over all attempts.
-    pub async fn messages(&self) -> i64 {
-        self.ledger.lock().await.checkpoint().message_count
+    /// Messages of the run below its cursor, over all attempts. Without the ledger's lock, as above.
+    pub fn messages(&self) -> i64 {
+        self.messages.load(Ordering::Relaxed)
     }
 
     /// Writes a batch and what it means for the cursor, or neither. Batches are numbered from 0 in the document's order.
@@ -173,7 +184,11 @@ impl<'a> Writer<'a> {
             }
             if started.elapsed() > PATIENCE {
                 let exhausted = error.is_exhausted();
-                return Err(if exhausted { WriteError::Exhausted(error) } else { WriteError::Unavailable(error) });
+                return Err(if exhausted {
+                    WriteError::Exhausted(error)
+                } else {
+                    WriteError::Unavailable(error)
+                });
             }
             tracing::debug!(run_id = %self.fence.run_id, error = %error, "batch.repeated");
             tokio::time::sleep(PAUSE).await;
@@ -192,8 +207,8 @@ impl<'a> Writer<'a> {
             lock(&self.noted).insert(session.serial);
         }
         let written = self.transaction(&mut session, batch, after, way).await;
-        // Rolled back, the session is fit again, unless it is the session itself that was lost.
-        if !written.as_ref().is_err_and(StoreError::is_unavailable) {
+        // Rolled back, the session is fit again, unless it was lost, or was opened while the database took no writes.
+        if !written.as_ref().is_err_and(|error| error.is_unavailable() || error.is_read_only()) {
             session.give_back();
         }
         written
@@ -250,7 +265,7 @@ impl<'a> Writer<'a> {
         };
         let written = async {
             if let Some(channel) = &told {
-                channels::upsert(&mut tx, channel, inserted).await?;
+                channels::upsert(&mut tx, channel, self.as_of, inserted).await?;
             }
             checkpoint(&mut tx, &self.fence, &Checkpoint { inserted, ..next.checkpoint().clone() }).await
         };
@@ -261,6 +276,7 @@ impl<'a> Writer<'a> {
         tx.commit().await?;
         *ledger = next;
         self.low_water.store(ledger.low_water(), Ordering::Relaxed);
+        self.messages.store(ledger.checkpoint().message_count, Ordering::Relaxed);
         if told.is_some() {
             lock(&self.channel).written = true;
         }

@@ -1,0 +1,218 @@
+//! One attempt: spawn DCE, follow its output into Postgres, stop it where there is a reason to, judge what came of it.
+
+use std::io;
+use std::path::Path;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::time::Duration;
+
+use dce_core::export::failure::{Failure, FailureKind};
+use dce_core::ids::Snowflake;
+use dce_core::store::ends::AttemptReport;
+use dce_core::store::runs::ClaimedRun;
+use futures_util::future::{MaybeDone, maybe_done};
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+use crate::breaker::{Permission, Tried};
+use crate::dce::{
+    Exit, ExitFlag, ExportCommand, Follower, Launch, Parts, Running, environment, reported_empty,
+};
+use crate::ingest::lanes::write_all;
+use crate::ingest::reader::{Origins, ReadError, Reader};
+use crate::ingest::writer::{WriteError, Writer};
+use crate::lease::{Lease, Order};
+use crate::outcome::{Outcome, Stopped, is_through, judge};
+use crate::shared::Shared;
+use crate::watch::Watch;
+
+/// Messages in one of DCE's files; a file is deleted when its messages are committed, which bounds the disk.
+const MESSAGES_PER_PART: u32 = 5000;
+/// Batches on their way from the reader to the writer, besides the one being filled and those being written.
+const BATCHES_WAITING: usize = 2;
+/// DCE closes its output within 0.2 s of SIGINT (DCE 2.47: docs/dce.md); after this it is killed.
+const STOP_PATIENCE: Duration = Duration::from_secs(10);
+/// How long the last writes may take when there is no time left.
+const LAST_WRITES: Duration = Duration::from_secs(2);
+/// How much of DCE's stderr the history keeps.
+const STDERR_KEPT: usize = 4000;
+
+/// What is known when an attempt is over.
+pub(crate) struct Attempt {
+    pub(crate) outcome: Outcome,
+    pub(crate) report: AttemptReport,
+    /// Messages of the run that are stored, over all attempts.
+    pub(crate) messages: i64,
+    /// Whether it was a trial of a token that Discord refused.
+    pub(crate) was_trial: bool,
+}
+
+impl Attempt {
+    /// DCE did not start.
+    pub(crate) fn not_started(failure: Failure, run: &ClaimedRun) -> Self {
+        Self {
+            outcome: Outcome::Failed(failure),
+            report: AttemptReport::default(),
+            messages: run.message_count,
+            was_trial: false,
+        }
+    }
+}
+
+/// Tries. DCE has ended when this returns, and nothing is written any more.
+pub(crate) async fn attempt(
+    shared: &Arc<Shared>,
+    run: &ClaimedRun,
+    permission: Permission,
+    lease: &mut Lease<'_>,
+    directory: &Path,
+) -> Attempt {
+    let mut dce = match spawn(shared, run, directory).await {
+        Ok(dce) => dce,
+        Err(failure) => return Attempt::not_started(failure, run),
+    };
+    let exited = ExitFlag::default();
+    let _released = exited.set_on_drop(); // the reader too, if this panics
+    let parts = Parts::new(directory.to_owned());
+    let (deliveries, delivered) = mpsc::channel(BATCHES_WAITING);
+    let (recycle, recycled) = mpsc::channel(BATCHES_WAITING + 1);
+    let reader = Reader {
+        source: Follower::new(parts.clone(), exited.clone()),
+        origins: Origins::OwnDce,
+        channel_id: run.channel_id,
+        job_id: run.job_id,
+        cursor: run.cursor,
+        deliveries,
+        recycled,
+    };
+    let reading = tokio::task::spawn_blocking(move || reader.read());
+    let writer = Writer::new(&shared.sessions, run);
+    let mut writing = pin!(maybe_done(write_all(&writer, delivered, recycle, Some(&parts))));
+    let settings = &shared.settings;
+    let (stall_limit, total_limit) = (settings.stall_timeout, settings.export_timeout);
+    let mut watch = Watch::new(parts.clone(), dce.progress(), stall_limit, total_limit)
+        .with_disk(Arc::clone(&shared.disk), settings.attempt_disk_limit);
+    let trial = matches!(permission, Permission::Trial(_)).then(|| Tried::watch(shared, writer.described()));
+
+    // Until DCE has ended, by itself or because somebody has a reason to stop it.
+    let mut order = Order::Continue;
+    let stopped = tokio::select! {
+        exit = dce.wait() => Ok(exit),
+        new = lease.ordered_beyond(Order::Continue) => {
+            order = new;
+            Err(if order == Order::Abandon { Stopped::Abandoned } else { Stopped::HandBack })
+        }
+        // Before DCE's end only an error ends the writing: of its own, or because the reader gave up.
+        () = &mut writing => Err(Stopped::Ingest),
+        stopped = watch.alarm() => Err(stopped),
+        () = shared.outages.read_only() => Err(Stopped::ReadOnly),
+    };
+    let (stopped, exit) = match stopped {
+        Ok(exit) => (None, exit),
+        Err(stopped) => (Some(stopped), beside(writing.as_mut(), stop(&mut dce, lease, &mut order)).await),
+    };
+    exited.set();
+
+    // What DCE wrote before its end is kept in any case.
+    let last_writes = async {
+        writing.as_mut().await;
+        // Taken once, after its end: never `None`.
+        let mut written = writing.take_output().unwrap_or(Err(WriteError::Lost));
+        let read = reading.await.unwrap_or_else(|panic| Err(ReadError::Io(io::Error::other(panic))));
+        if written.is_ok() {
+            written = writer.finish(is_through(&exit, &read)).await;
+        }
+        judge(stopped, &exit, &read, &written)
+    };
+    let outcome = unless_ordered(pin!(last_writes), lease, order).await;
+    if let Some(trial) = &trial {
+        trial.ended(shared, &outcome, writer.is_described()).await;
+    }
+    let messages = writer.messages();
+    Attempt { outcome, report: report(shared, &exit), messages, was_trial: trial.is_some() }
+}
+
+/// Waits for `other` while batches go on being written: their transactions hold locks and sessions that others need.
+async fn beside<T>(
+    writing: Pin<&mut MaybeDone<impl Future<Output = Result<(), WriteError>>>>,
+    other: impl Future<Output = T>,
+) -> T {
+    let mut other = pin!(other);
+    tokio::select! {
+        value = &mut other => value,
+        () = writing => other.await,
+    }
+}
+
+/// Stops DCE in order, or kills it if that is the order or becomes it.
+async fn stop(dce: &mut Running, lease: &mut Lease<'_>, order: &mut Order) -> Exit {
+    if *order <= Order::HandBack {
+        tokio::select! {
+            exit = dce.stop(STOP_PATIENCE) => return exit,
+            new = lease.ordered_beyond(Order::HandBack) => *order = new,
+        }
+    }
+    dce.stop(Duration::ZERO).await
+}
+
+/// The last writes of an attempt whose DCE has ended, cut short by an order that leaves no time for them.
+async fn unless_ordered(
+    mut writes: Pin<&mut impl Future<Output = Outcome>>,
+    lease: &mut Lease<'_>,
+    mut order: Order,
+) -> Outcome {
+    loop {
+        match order {
+            Order::Abandon => return Outcome::Lost,
+            Order::HandBackNow => {
+                return timeout(LAST_WRITES, writes).await.unwrap_or(Outcome::HandedBack(None));
+            }
+            Order::Continue | Order::HandBack => tokio::select! {
+                outcome = &mut writes => return outcome,
+                new = lease.ordered_beyond(order) => order = new,
+            },
+        }
+    }
+}
+
+async fn spawn(shared: &Shared, run: &ClaimedRun, directory: &Path) -> Result<Running, Failure> {
+    let command = export_command(run, directory);
+    let arguments = command.arguments(shared.dce_version).map_err(|error| {
+        // The API refuses such requests; a row of another origin may still hold one.
+        Failure::new(FailureKind::InvalidArguments).with_detail(error.to_string())
+    })?;
+    let launch = Launch {
+        arguments,
+        environment: environment(&shared.settings.token, directory, std::env::vars_os()),
+        directory,
+        token: &shared.settings.token,
+    };
+    let dce = shared.spawner.spawn(launch).await.map_err(|error| Failure::from(&error))?;
+    tracing::info!(pid = dce.pid(), "dce.started");
+    Ok(dce)
+}
+
+/// The window of this attempt: from the cursor, else from just below the first id of `start_at`, because `--after` is
+/// exclusive and `start_at` is not; up to the bound that the first claim fixed.
+fn export_command(run: &ClaimedRun, directory: &Path) -> ExportCommand {
+    let from_start = run.start_at.and_then(Snowflake::first_at).map(Snowflake::before);
+    ExportCommand {
+        channel_id: run.channel_id,
+        after: run.cursor.max(from_start),
+        before: Some(run.upper),
+        filter: run.options.filter.clone(),
+        markdown: run.options.markdown,
+        partition: MESSAGES_PER_PART,
+        output: Parts::new(directory.to_owned()).path(1),
+    }
+}
+
+fn report(shared: &Shared, exit: &Exit) -> AttemptReport {
+    let stderr = exit.stderr.tail(STDERR_KEPT).to_owned();
+    AttemptReport {
+        dce_version: Some(shared.dce_version.to_string()),
+        exit_code: exit.code,
+        stderr_tail: Some(stderr).filter(|text| !text.is_empty()),
+        reported_empty: reported_empty(&exit.stderr),
+    }
+}

@@ -1,0 +1,124 @@
+//! Files that are cut, damaged, or something else: each named, none in the way of the others.
+
+use std::fs;
+
+use dce_testkit::database::TestDatabase;
+use serde_json::json;
+use tempfile::tempdir;
+
+use crate::support::{Run, archive, archived, document, expected, gzipped, import, indented, runs};
+
+#[tokio::test]
+async fn what_is_foreign_is_named_with_the_reason_and_the_rest_goes_in() {
+    let folder = tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let line = "=".repeat(62);
+    fs::write(at("good.json"), indented(&document(1, 1..=5))).unwrap();
+    fs::write(at("package.json"), "{\"name\": \"x\"}").unwrap();
+    fs::write(at("empty.json"), "").unwrap();
+    fs::write(at("headless.json"), "{\"guild\": {\"id\": \"1\"").unwrap();
+    fs::write(at("page.html"), "<!DOCTYPE html>\n<html><div class=\"preamble\"></div></html>").unwrap();
+    fs::write(at("table.csv"), "\u{feff}AuthorID,Author,Date,Content,Attachments,Reactions\n").unwrap();
+    fs::write(at("log.txt"), format!("{line}\nGuild: G\nChannel: C\n{line}\n")).unwrap();
+    fs::write(at("notes.txt"), "something else").unwrap();
+    fs::write(at("cut.zip"), b"PK\x03\x04 and no more").unwrap();
+    archive(&at("inner.zip"), &[("x.json", b"{}")]);
+    archive(&at("outer.zip"), &[("inner.zip", &fs::read(at("inner.zip")).unwrap())]);
+    fs::remove_file(at("inner.zip")).unwrap();
+
+    let database = TestDatabase::create().await;
+    let gone = at("gone.json");
+    let imported = import(&database.url(), &[folder.path(), &gone]).await;
+    assert_eq!(imported.code, Some(1));
+    for (name, reason) in [
+        ("package.json", "has no `messages`"),
+        ("empty.json", "is empty"),
+        ("headless.json", "ends before its messages begin"),
+        ("page.html", "export the channel again with `-f Json`"),
+        ("table.csv", "CSV export"),
+        ("log.txt", "text export"),
+        ("cut.zip", "is no archive that can be read"),
+        ("outer.zip!/inner.zip", "archive inside of an archive"),
+        ("gone.json", "No such file"),
+        ("good.json", "5 messages, 5 new"),
+    ] {
+        assert!(imported.says(name, reason), "{name}: {reason}: {:#?}", imported.lines);
+    }
+    assert!(!imported.says("notes.txt", ""), "of no interest");
+    assert_eq!(archived(&database.pool()).await, expected(1, 1..=5));
+    assert_eq!(runs(&database).await.len(), 1);
+}
+
+#[tokio::test]
+async fn nothing_to_import_is_no_export() {
+    let folder = tempdir().unwrap();
+    let database = TestDatabase::create().await;
+    let imported = import(&database.url(), &[folder.path()]).await;
+    assert_eq!(imported.code, Some(1));
+    assert!(imported.says(folder.path().to_str().unwrap(), "holds no .json"), "{:#?}", imported.lines);
+    let exports: i64 =
+        sqlx::query_scalar("SELECT count(*) FROM exports").fetch_one(&database.pool()).await.unwrap();
+    assert_eq!(exports, 0);
+}
+
+#[tokio::test]
+async fn of_what_is_damaged_the_whole_messages_before_it_are_kept() {
+    let folder = tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let whole = indented(&document(1, 1..=200));
+    let cut = |share: usize, text: &[u8]| text[..text.len() * share / 100].to_vec();
+    fs::write(at("cut.json"), cut(50, whole.as_bytes())).unwrap();
+    fs::write(at("cut.json.gz"), cut(50, &gzipped(&indented(&document(2, 1..=200))))).unwrap();
+    let mut miscounted = document(3, 1..=9);
+    miscounted["messageCount"] = json!(10);
+    fs::write(at("miscounted.json"), indented(&miscounted)).unwrap();
+    let mut odd = document(4, 1..=9);
+    odd["messages"][5]["timestamp"] = json!("yesterday");
+    fs::write(at("odd.json"), indented(&odd)).unwrap();
+    // One part is damaged: those after it are read all the same.
+    fs::write(at("parts.json"), indented(&document(5, 1..=9))).unwrap();
+    miscounted = document(5, 10..=19);
+    miscounted["messageCount"] = json!(1);
+    fs::write(at("parts [part 2].json"), indented(&miscounted)).unwrap();
+    fs::write(at("parts [part 3].json"), indented(&document(5, 20..=29))).unwrap();
+    // The member's bytes are other than the archive says.
+    archive(&at("a.zip"), &[("empty.json", b""), ("stored.json", indented(&document(6, 1..=9)).as_bytes())]);
+    let mut bytes = fs::read(at("a.zip")).unwrap();
+    let place = bytes.windows(9).rposition(|window| window == b"message 9").unwrap();
+    bytes[place] = b'M';
+    fs::write(at("a.zip"), bytes).unwrap();
+
+    let database = TestDatabase::create().await;
+    let imported = import(&database.url(), &[folder.path()]).await;
+    assert_eq!(imported.code, Some(1));
+    let found = runs(&database).await;
+    let run = |name: &str| found[&format!("{}/{name}", folder.path().display())].clone();
+    for (name, code, least) in [("cut.json", "output_truncated", 90), ("cut.json.gz", "output_truncated", 50)]
+    {
+        let run = run(name);
+        assert_eq!(run, Run::failed(code, run.messages, run.messages), "{name}");
+        assert!((least..200).contains(&run.messages), "{name}: {run:?}");
+    }
+    assert_eq!(run("miscounted.json"), Run::failed("output_truncated", 9, 9));
+    assert!(imported.says("miscounted.json", "says it has 10 messages but has 9"), "{:#?}", imported.lines);
+    assert_eq!(run("odd.json"), Run::failed("output_unreadable", 5, 5));
+    assert!(imported.says("odd.json", "`timestamp` of message 6"), "{:#?}", imported.lines);
+    assert_eq!(run("parts.json"), Run::failed("output_truncated", 29, 29));
+    assert_eq!(run("a.zip!/stored.json"), Run::failed("output_unreadable", 9, 9));
+    assert!(imported.says("a.zip!/stored.json", "checksum"), "{:#?}", imported.lines);
+
+    let archived = archived(&database.pool()).await;
+    let kept = u64::try_from(run("cut.json").messages).unwrap();
+    assert_eq!(
+        archived
+            .iter()
+            .filter(|((channel, _), _)| *channel == 1)
+            .map(|(key, raw)| (*key, raw.clone()))
+            .collect::<std::collections::BTreeMap<_, _>>(),
+        expected(1, 1..=kept)
+    );
+    let export: serde_json::Value =
+        sqlx::query_scalar("SELECT error FROM exports").fetch_one(&database.pool()).await.unwrap();
+    assert_eq!(export["failed_runs"], 6);
+    assert!(export["source"].as_str().unwrap().starts_with(folder.path().to_str().unwrap()));
+}
