@@ -75,7 +75,7 @@ pub struct RawSettings {
     /// An attempt whose output did not grow and whose progress did not advance for so long is ended and resumed.
     #[arg(long, env = "STALL_TIMEOUT", default_value = "10m")]
     stall_timeout: String,
-    /// From SIGTERM to the end; its last 12 s are for stopping exports and handing them to other workers.
+    /// From SIGTERM to the end; its last 12 s are for stopping exports and handing them to other workers. A second signal ends it at once.
     #[arg(long, env = "SHUTDOWN_GRACE", default_value = "25s")]
     shutdown_grace: String,
     /// Most exports running at once over all workers. [default: the slots of all workers]
