@@ -81,8 +81,8 @@ mod tests {
 
     use super::*;
 
-    fn kind(order: Order, parts: usize, read: Result<Documents, ReadError>) -> Option<FailureKind> {
-        match judge(order, parts, &read, &Ok(())) {
+    fn kind(order: Order, parts: usize, read: &Result<Documents, ReadError>) -> Option<FailureKind> {
+        match judge(order, parts, read, &Ok(())) {
             Outcome::Completed => None,
             Outcome::Failed(failure) => Some(failure.kind),
             Outcome::Lost => panic!("lost"),
@@ -92,19 +92,19 @@ mod tests {
     #[test]
     fn complete_is_every_part_closed() {
         let read = |complete, cut| Ok(Documents { complete, cut });
-        assert_eq!(kind(Order::Continue, 2, read(2, 0)), None);
-        assert_eq!(kind(Order::HandBack, 2, read(2, 0)), None, "through before the stop");
-        assert_eq!(kind(Order::Continue, 2, read(1, 1)), Some(FailureKind::OutputTruncated));
-        assert_eq!(kind(Order::HandBack, 2, read(1, 0)), Some(FailureKind::ImportInterrupted));
+        assert_eq!(kind(Order::Continue, 2, &read(2, 0)), None);
+        assert_eq!(kind(Order::HandBack, 2, &read(2, 0)), None, "through before the stop");
+        assert_eq!(kind(Order::Continue, 2, &read(1, 1)), Some(FailureKind::OutputTruncated));
+        assert_eq!(kind(Order::HandBack, 2, &read(1, 0)), Some(FailureKind::ImportInterrupted));
     }
 
     #[test]
     fn damage_is_told_from_a_disk_that_cannot_be_read() {
-        let of = |error: io::ErrorKind| kind(Order::Continue, 1, Err(ReadError::Io(error.into())));
+        let of = |error: io::ErrorKind| kind(Order::Continue, 1, &Err(ReadError::Io(error.into())));
         assert_eq!(of(io::ErrorKind::InvalidData), Some(FailureKind::OutputUnreadable));
         assert_eq!(of(io::ErrorKind::PermissionDenied), Some(FailureKind::WorkerError));
         let mismatch = ReadError::Frame(FrameError::CountMismatch { declared: 3, found: 2 });
-        assert_eq!(kind(Order::Continue, 1, Err(mismatch)), Some(FailureKind::OutputTruncated));
+        assert_eq!(kind(Order::Continue, 1, &Err(mismatch)), Some(FailureKind::OutputTruncated));
     }
 
     #[test]

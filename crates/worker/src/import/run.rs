@@ -1,6 +1,8 @@
 //! The story of an import: one run for each source, begun, read, written and ended by this process alone.
 
 use std::convert::Infallible;
+use std::fmt;
+use std::slice;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -60,7 +62,10 @@ pub async fn import(
     let started = Instant::now();
     let tally = tokio::select! {
         tally = import.all(&survey.sources) => tally,
-        () = import.pass_on(shutdown) => anyhow::bail!("ended at once: what became of the last file is not recorded"),
+        () = import.pass_on(shutdown) => {
+            screen.end();
+            anyhow::bail!("ended at once: what became of the last file is not recorded")
+        }
         never = import.beat() => match never {},
         never = screen.follow(&import.progress, started) => match never {},
     };
@@ -99,7 +104,7 @@ impl Import<'_> {
     async fn all(&self, sources: &[Source]) -> Tally {
         let mut tally = Tally::default();
         let mut waiting = sources.iter();
-        let mut next = self.begin(waiting.next()).await;
+        let mut next = self.begin_next(&mut waiting).await;
         let reason = loop {
             let mut present = match next {
                 Ok(Some(present)) => present,
@@ -113,37 +118,52 @@ impl Import<'_> {
             // Begun before the present one ends, so that the export does not look ended in between.
             next = match reason_to_stop(&outcome) {
                 Some(reason) => Err(reason),
-                None => self.begin(waiting.next()).await,
+                None => self.begin_next(&mut waiting).await,
             };
             self.end(&present, &outcome, &mut tally).await;
         };
-        for source in &sources[tally.begun..] {
-            self.screen.warn(&format!("{}: not imported: {reason}", source.name()));
+        for source in waiting {
+            self.not_imported(source, &reason);
         }
         tally
     }
 
-    async fn begin<'a>(&'a self, source: Option<&'a Source>) -> Result<Option<Present<'a>>, String> {
-        let Some((source, head)) = source.and_then(|source| Some((source, source.parts.first()?))) else {
-            return Ok(None);
-        };
-        let new = NewImport {
-            job_id: self.job_id,
-            run_id: Uuid::now_v7(),
-            owner: self.owner.clone(),
-            source: source.name().to_owned(),
-            channel_id: head.header.channel.id,
-        };
-        match imports::begin(&self.pool, &new).await {
-            Ok(Begun::Run(run)) => {
-                if let Some(part) = source.missing {
-                    self.screen.warn(&format!("{}: part {part} of it is not there", source.name()));
+    fn not_imported(&self, source: &Source, reason: &dyn fmt::Display) {
+        self.screen.warn(&format!("{}: not imported: {reason}", source.name()));
+    }
+
+    /// The next one whose run can be begun. An error is a reason to begin no more.
+    async fn begin_next<'a>(
+        &'a self,
+        waiting: &mut slice::Iter<'a, Source>,
+    ) -> Result<Option<Present<'a>>, String> {
+        for source in waiting {
+            let Some(head) = source.parts.first() else { continue };
+            let new = NewImport {
+                job_id: self.job_id,
+                run_id: Uuid::now_v7(),
+                owner: self.owner.clone(),
+                source: within_index(source.name()),
+                channel_id: head.header.channel.id,
+            };
+            let reason = match imports::begin(&self.pool, &new).await {
+                Ok(Begun::Run(run)) => {
+                    if let Some(part) = source.missing {
+                        self.screen.warn(&format!("{}: part {part} of it is not there", source.name()));
+                    }
+                    return Ok(Some(Present { source, lease: self.leases.hold(&run.fence), run }));
                 }
-                Ok(Some(Present { source, lease: self.leases.hold(&run.fence), run }))
-            }
-            Ok(Begun::Cancelled) => Err("the import was cancelled".to_owned()),
-            Err(error) => Err(format!("the database does not take it: {error}")),
+                Ok(Begun::Cancelled) => "the import was cancelled".to_owned(),
+                Err(error) if error.is_passing() || error.is_read_only() => error.to_string(),
+                Err(error) => {
+                    self.not_imported(source, &error);
+                    continue;
+                }
+            };
+            self.not_imported(source, &reason);
+            return Err(reason);
         }
+        Ok(None)
     }
 
     /// Records what became of a source, and tells.
@@ -228,6 +248,15 @@ impl Import<'_> {
         if tally.begun > 0 {
             self.screen.tell(&format!("export {}", self.job_id));
         }
+    }
+}
+
+/// What an index of Postgres can hold of a name: its end, which tells more than its beginning.
+fn within_index(name: &str) -> String {
+    const MOST_CHARACTERS: usize = 500;
+    match name.char_indices().rev().nth(MOST_CHARACTERS) {
+        Some((before, _)) => format!("…{}", &name[before..]),
+        None => name.to_owned(),
     }
 }
 

@@ -12,17 +12,29 @@ use serde_json::Value;
 use sqlx::PgPool;
 use tempfile::TempDir;
 
-use crate::support::{BOUND, document, ended, import, indented, start};
+use crate::support::{BOUND, document, ended, import, indented, message, start};
 
-/// Enough for dozens of batches.
-const MESSAGES: u64 = 60_000;
+/// Enough for a dozen batches.
+const MESSAGES: u64 = 20_000;
 
 /// A folder with a long file, and a short one after it.
 fn files() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
-    fs::write(folder.path().join("a-long.json"), indented(&document(1, 1..=MESSAGES))).unwrap();
+    fs::write(folder.path().join("a-long.json"), long()).unwrap();
     fs::write(folder.path().join("b-short.json"), indented(&document(2, 1..=10))).unwrap();
     folder
+}
+
+/// Some 30 MB, put together as text: a value of them all takes a test's build many seconds.
+fn long() -> String {
+    let mut one = message(0);
+    one["content"] = "words ".repeat(160).into();
+    let one = one.to_string();
+    let messages: Vec<String> =
+        (1..=MESSAGES).map(|id| one.replacen(r#""id":"0""#, &format!(r#""id":"{id}""#), 1)).collect();
+    indented(&document(1, []))
+        .replacen("[\n\n", &format!("[\n    {}\n", messages.join(",\n    ")), 1)
+        .replacen(r#""messageCount": 0"#, &format!(r#""messageCount": {MESSAGES}"#), 1)
 }
 
 /// An import that has stored something and is held up before it has stored everything.

@@ -1,5 +1,5 @@
 //! `dce-worker import` on real files, processes and a Postgres: what goes in, what is told, what is kept.
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test ends where its story breaks")]
+#![expect(clippy::unwrap_used, reason = "a test ends where its story breaks")]
 
 mod command_line;
 mod damage;
