@@ -37,7 +37,8 @@ async fn script(directory: &Path, script: &str) -> Running {
 
 async fn run(text: &str) -> Exit {
     let directory = TempDir::new().unwrap();
-    script(directory.path(), text).await.wait().await
+    let mut running = script(directory.path(), text).await;
+    tokio::time::timeout(BOUND, running.wait()).await.unwrap()
 }
 
 /// Looks again and again until there is an answer.
