@@ -3,7 +3,7 @@
 
 ALTER TABLE export_channels ADD CHECK (kind <> 'import' OR status <> 'pending');
 
--- As before (0005), but a running import is nobody's place.
+-- As before (0003), but slots of workers with a problem (0005) do not count, and a running import is nobody's place.
 CREATE OR REPLACE FUNCTION pick_admissible_runs(p_max int, p_lease interval, p_task_ids text[])
 RETURNS TABLE (run_id uuid, task_id text, priority int) LANGUAGE plpgsql AS $$
 #variable_conflict use_column

@@ -18,22 +18,18 @@ use crate::breaker::{Permission, Tried};
 use crate::dce::{
     Exit, ExitFlag, ExportCommand, Follower, Launch, Parts, Running, environment, reported_empty,
 };
-use crate::ingest::lanes::write_all;
+use crate::ingest::lanes::{BATCHES_WAITING, write_all};
 use crate::ingest::reader::{Origins, ReadError, Reader};
 use crate::ingest::writer::{WriteError, Writer};
-use crate::lease::{Lease, Order};
+use crate::lease::{LAST_WRITES, Lease, Order};
 use crate::outcome::{Outcome, Stopped, is_through, judge};
 use crate::shared::Shared;
 use crate::watch::Watch;
 
 /// Messages in one of DCE's files; a file is deleted when its messages are committed, which bounds the disk.
 const MESSAGES_PER_PART: u32 = 5000;
-/// Batches on their way from the reader to the writer, besides the one being filled and those being written.
-const BATCHES_WAITING: usize = 2;
 /// DCE closes its output within 0.2 s of SIGINT (DCE 2.47: docs/dce.md); after this it is killed.
 const STOP_PATIENCE: Duration = Duration::from_secs(10);
-/// How long the last writes may take when there is no time left.
-const LAST_WRITES: Duration = Duration::from_secs(2);
 /// How much of DCE's stderr the history keeps.
 const STDERR_KEPT: usize = 4000;
 

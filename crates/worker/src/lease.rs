@@ -17,6 +17,9 @@ use crate::outage::{Outages, READ_ONLY_PAUSE};
 /// Asked again so soon when a run was in other hands at the heartbeat.
 const BUSY_PAUSE: Duration = Duration::from_millis(500);
 
+/// How long the last writes may take after [`Order::HandBackNow`].
+pub(crate) const LAST_WRITES: Duration = Duration::from_secs(2);
+
 /// What the owner of a run has to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Order {

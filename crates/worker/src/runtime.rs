@@ -28,7 +28,7 @@ use crate::maintain::maintain;
 use crate::outage::{Outages, READ_ONLY_PAUSE};
 use crate::run::run;
 use crate::shared::Shared;
-use crate::shutdown::Shutdown;
+use crate::shutdown::{AT_ONCE, Shutdown};
 use crate::work_dir::WorkDir;
 
 /// New tasks are looked for at least so often; notifications are what wakes a worker.
@@ -37,8 +37,6 @@ const POLL: Duration = Duration::from_secs(1);
 const PAUSE: Duration = Duration::from_millis(500);
 /// The end of the shutdown grace that is kept for stopping DCE (10 s) and handing back.
 const RESERVED: Duration = Duration::from_secs(12);
-/// From a second signal to the end.
-const AT_ONCE: Duration = Duration::from_secs(4);
 /// How long the last words to the database may take.
 const FAREWELL: Duration = Duration::from_secs(2);
 

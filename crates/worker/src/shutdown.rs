@@ -1,6 +1,11 @@
 //! How urgently the worker was asked to end.
 
+use std::time::Duration;
+
 use tokio_util::sync::CancellationToken;
+
+/// From a second request to the end: [`crate::lease::LAST_WRITES`], then the hand-back.
+pub(crate) const AT_ONCE: Duration = Duration::from_secs(4);
 
 /// Asked once: end within the grace. Asked again: end now.
 #[derive(Debug, Clone, Default)]

@@ -17,16 +17,12 @@ use super::documents::Documents;
 use super::outcome::{Outcome, judge};
 use super::parts::Source;
 use super::progress::Progress;
-use crate::ingest::lanes::write_all;
+use crate::ingest::lanes::{BATCHES_WAITING, write_all};
 use crate::ingest::reader::{Origins, ReadError, Reader};
 use crate::ingest::sessions::Sessions;
 use crate::ingest::writer::Writer;
-use crate::lease::{Lease, Order};
+use crate::lease::{LAST_WRITES, Lease, Order};
 
-/// Batches on their way from the reader to the writer, besides the one being filled and those being written.
-const BATCHES_WAITING: usize = 2;
-/// How long the last writes may take when there is no time left.
-const LAST_WRITES: Duration = Duration::from_secs(2);
 /// How often the messages are counted for whoever looks.
 const COUNT: Duration = Duration::from_millis(200);
 

@@ -28,14 +28,12 @@ use super::settings::ImportSettings;
 use super::survey::Survey;
 use crate::ingest::sessions::Sessions;
 use crate::lease::{Lease, Leases, Order};
-use crate::shutdown::Shutdown;
+use crate::shutdown::{AT_ONCE, Shutdown};
 
 /// Pause before the database is asked again.
 const PAUSE: Duration = Duration::from_millis(500);
 /// For so long it is tried to record how a run ended; then its lease expires, and a worker records that.
 const RECORD_PATIENCE: Duration = Duration::from_secs(30);
-/// From a second signal to the end.
-const AT_ONCE: Duration = Duration::from_secs(4);
 
 /// Imports what the survey found. Returns whether all of it went in. Errors only before the first run.
 pub async fn import(

@@ -10,6 +10,9 @@ use super::reader::Delivery;
 use super::writer::{WriteError, Writer};
 use crate::dce::Parts;
 
+/// Batches on their way from the reader to the writer, besides the one being filled and those being written.
+pub(crate) const BATCHES_WAITING: usize = 2;
+
 /// Writes what the reader delivers until it has nothing more, or a batch cannot be written. `parts`: DCE's files, which
 /// are deleted when all of their messages are committed; `None`: the files are not ours.
 pub async fn write_all(
