@@ -1,5 +1,6 @@
 //! A worker: runs `DiscordChatExporter` and streams what it writes into Postgres.
 
+pub mod allocator;
 mod attempt;
 pub mod breaker;
 pub mod config;

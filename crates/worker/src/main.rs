@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::Context;
 use dce_core::settings::{Mistakes, load_dotenv, parse_command_line};
 use dce_core::telemetry;
+use dce_worker::allocator;
 use dce_worker::config::{Command, CommandLine, Settings};
 use dce_worker::dce::Spawner;
 use dce_worker::import;
@@ -22,6 +23,7 @@ const EXIT_SETTINGS: u8 = 2;
 const VERSION_LIMIT: Duration = Duration::from_secs(20);
 
 fn main() -> ExitCode {
+    allocator::keep_little();
     if let Err(mistakes) = load_dotenv() {
         return unusable(&mistakes);
     }

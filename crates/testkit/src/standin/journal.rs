@@ -1,7 +1,7 @@
 //! What the scenario's directory remembers between calls: their arguments, and the attempts at each channel.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::Path;
 
@@ -32,6 +32,9 @@ fn count_one(counter: &Path) -> io::Result<u64> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
         Err(error) => return Err(error),
     };
-    File::create(counter)?.write_all((before + 1).to_string().as_bytes())?;
+    // Replaced as a whole: a process that is killed in here leaves the number before or this one.
+    let next = counter.with_extension("next");
+    fs::write(&next, (before + 1).to_string())?;
+    fs::rename(&next, counter)?;
     Ok(before + 1)
 }
