@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dce_core::export::failure::{Failure, FailureKind};
-use dce_core::ids::Snowflake;
 use dce_core::store::ends::AttemptReport;
 use dce_core::store::runs::ClaimedRun;
 use futures_util::future::{MaybeDone, maybe_done};
@@ -115,8 +114,12 @@ pub(crate) async fn attempt(
         // Taken once, after its end: never `None`.
         let mut written = writing.take_output().unwrap_or(Err(WriteError::Lost));
         let read = reading.await.unwrap_or_else(|panic| Err(ReadError::Io(io::Error::other(panic))));
+        let is_through = is_through(&exit, &read);
+        if written.is_ok() && is_through {
+            written = writer.mark_rest(reported_empty(&exit.stderr)).await;
+        }
         if written.is_ok() {
-            written = writer.finish(is_through(&exit, &read)).await;
+            written = writer.finish(is_through).await;
         }
         judge(stopped, &exit, &read, &written)
     };
@@ -188,13 +191,11 @@ async fn spawn(shared: &Shared, run: &ClaimedRun, directory: &Path) -> Result<Ru
     Ok(dce)
 }
 
-/// The window of this attempt: from the cursor, else from just below the first id of `start_at`, because `--after` is
-/// exclusive and `start_at` is not; up to the bound that the first claim fixed.
+/// The window of this attempt: from where the one before stopped, up to the bound that the first claim fixed.
 fn export_command(run: &ClaimedRun, directory: &Path) -> ExportCommand {
-    let from_start = run.start_at.and_then(Snowflake::first_at).map(Snowflake::before);
     ExportCommand {
         channel_id: run.channel_id,
-        after: run.cursor.max(from_start),
+        after: run.after(),
         before: Some(run.upper),
         filter: run.options.filter.clone(),
         markdown: run.options.markdown,

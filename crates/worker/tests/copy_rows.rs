@@ -15,7 +15,11 @@ type Row = Vec<Option<Bytes>>;
 
 /// A complete COPY stream's rows.
 fn rows(batch: &SealedBatch) -> Vec<Row> {
-    let mut stream = Bytes::copy_from_slice(batch.stream());
+    rows_of(batch.stream())
+}
+
+fn rows_of(stream: &[u8]) -> Vec<Row> {
+    let mut stream = Bytes::copy_from_slice(stream);
     assert_eq!(&stream.split_to(11)[..], b"PGCOPY\n\xff\r\n\0");
     assert_eq!((stream.get_u32(), stream.get_u32()), (0, 0), "flags, extension");
     let mut rows = Vec::new();
@@ -147,6 +151,30 @@ fn a_recycled_batch_begins_anew_in_the_same_buffer() {
     assert_eq!(sealed.stream().as_ptr(), buffer);
     assert_eq!(sealed.summary().rows, 1);
     assert!(rows(&sealed.recycle().seal()).is_empty(), "an empty batch is a stream too");
+}
+
+#[test]
+fn some_rows_of_a_batch_are_a_stream_of_their_own() {
+    let jsons: Vec<String> = (1..=4).map(|id| message(id, "2024-01-01T00:00:00Z")).collect();
+    let mut batch = Batch::new(&origin(), 1024);
+    jsons[..2].iter().for_each(|json| push(&mut batch, json, 0, 0));
+    // The rest is of another document, whose rows end otherwise.
+    let newer = Some("2026-11-23T00:00:00Z".parse().unwrap());
+    batch.set_origin(&Origin { exported_at: newer, ..origin() });
+    jsons[2..].iter().for_each(|json| push(&mut batch, json, 0, 0));
+    let sealed = batch.seal();
+    assert_eq!(sealed.newest_export(), newer);
+    assert_eq!(sealed.ids().map(Snowflake::get).collect::<Vec<_>>(), [1, 2, 3, 4]);
+    for (place, json) in jsons.iter().enumerate() {
+        assert_eq!(sealed.raw(place), json);
+    }
+    assert_eq!(sealed.raw(4), "");
+
+    let all = rows(&sealed);
+    for places in [vec![], vec![0], vec![3], vec![1, 2], vec![0, 1, 2, 3]] {
+        let expected: Vec<Row> = places.iter().map(|place| all[*place].clone()).collect();
+        assert_eq!(rows_of(&sealed.select(places.iter().copied())), expected, "{places:?}");
+    }
 }
 
 #[test]

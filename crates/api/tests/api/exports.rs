@@ -32,7 +32,10 @@ async fn a_valid_request_is_accepted_stored_and_queued() {
         ("end_at", Value::Null),
         ("format", json!("Json")),
         ("media", json!(false)),
-        ("options", json!({ "markdown": false, "filter": "~from:bot" })),
+        (
+            "options",
+            json!({ "markdown": false, "filter": "~from:bot", "on_conflict": "ignore", "keep_versions": false }),
+        ),
         ("message_count", json!(0)),
         ("request_id", json!(answer.header("x-request-id"))),
         ("created_at", answer.body["created_at"].clone()),

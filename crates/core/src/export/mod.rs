@@ -1,6 +1,7 @@
 //! What is exported, and the decisions about it: pure, without IO.
 
 pub mod admission;
+pub mod conflict;
 pub mod failure;
 pub mod import;
 pub mod request;

@@ -12,6 +12,7 @@ use serde_json::{Map, Value, json};
 pub use channel_rules::{AllowedChannels, ChannelRules, NotAChannelList};
 pub use fault::{Fault, FaultCode, Place};
 
+use super::conflict::OnConflict;
 use crate::ids::Snowflake;
 
 /// Channels that one export may name.
@@ -25,7 +26,7 @@ const MAX_FAULTS: usize = 100;
 pub const FORMAT: &str = "Json";
 
 /// Every field of the body.
-const FIELDS: [&str; 11] = [
+const FIELDS: [&str; 12] = [
     "channel_id",
     "channel_ids",
     "start_at",
@@ -36,6 +37,7 @@ const FIELDS: [&str; 11] = [
     "markdown",
     "filter",
     "on_conflict",
+    "keep_versions",
     "callback_url",
 ];
 
@@ -52,6 +54,10 @@ pub struct ExportRequest {
     pub markdown: bool,
     /// A filter in DCE's language; never something that DCE would take for an option.
     pub filter: Option<String>,
+    /// What becomes of messages that are archived already.
+    pub on_conflict: OnConflict,
+    /// Whether what an update replaces is kept; only with [`OnConflict::Update`].
+    pub keep_versions: bool,
 }
 
 impl ExportRequest {
@@ -68,6 +74,8 @@ impl ExportRequest {
             end_at: reader.time("end_at"),
             markdown: reader.boolean("markdown"),
             filter: reader.filter(),
+            on_conflict: reader.on_conflict(),
+            keep_versions: reader.boolean("keep_versions"),
         };
         if let (Some(start), Some(end)) = (request.start_at, request.end_at)
             && start >= end
@@ -83,7 +91,13 @@ impl ExportRequest {
             );
         }
         reader.choice("include_threads", "none", &["active", "all"]);
-        reader.choice("on_conflict", "ignore", &["update"]);
+        if request.keep_versions && request.on_conflict == OnConflict::Ignore {
+            reader.fault(
+                "keep_versions",
+                FaultCode::Conflict,
+                "needs \"on_conflict\": \"update\": without it nothing is replaced",
+            );
+        }
         if reader.value("callback_url").is_some() {
             reader.fault(
                 "callback_url",
@@ -97,7 +111,12 @@ impl ExportRequest {
 
     /// What the worker needs besides channels and times, as stored in `exports.options`.
     pub fn options(&self) -> Value {
-        json!({ "markdown": self.markdown, "filter": self.filter })
+        json!({
+            "markdown": self.markdown,
+            "filter": self.filter,
+            "on_conflict": self.on_conflict,
+            "keep_versions": self.keep_versions,
+        })
     }
 }
 
@@ -213,6 +232,16 @@ impl<'a> Reader<'a> {
             self.fault("filter", code, detail);
         }
         Some(text.to_owned())
+    }
+
+    fn on_conflict(&mut self) -> OnConflict {
+        let Some(text) = self.string("on_conflict") else { return OnConflict::default() };
+        OnConflict::parse(text).unwrap_or_else(|| {
+            let [one, other] = OnConflict::NAMES;
+            let detail = format!("must be \"{one}\" or \"{other}\"");
+            self.fault("on_conflict", FaultCode::InvalidValue, detail);
+            OnConflict::default()
+        })
     }
 
     /// A field with one value that works and others that later versions will know.

@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use super::{StoreError, exactly_one, exports, repeated};
 use crate::export::admission::LEASE;
+use crate::export::conflict::OnConflict;
 use crate::export::warnings::Counters;
 use crate::ids::{DISCORD_EPOCH_MS, Snowflake};
 use crate::queue;
@@ -56,7 +57,16 @@ pub struct ClaimedRun {
     pub request_id: Option<String>,
 }
 
-/// The part of an export's `options` that shapes what DCE does.
+impl ClaimedRun {
+    /// Everything up to here is not read: up to the cursor, else to just below the first id of `start_at`, because DCE's
+    /// `--after` is exclusive and `start_at` is not. `None`: the channel is read from its beginning.
+    pub fn after(&self) -> Option<Snowflake> {
+        let from_start = self.start_at.and_then(Snowflake::first_at).map(Snowflake::before);
+        self.cursor.max(from_start)
+    }
+}
+
+/// The part of an export's `options` that shapes what DCE and the ingest do.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct RunOptions {
@@ -64,6 +74,10 @@ pub struct RunOptions {
     pub markdown: bool,
     /// DCE's message filter.
     pub filter: Option<String>,
+    /// What becomes of messages that are archived already.
+    pub on_conflict: OnConflict,
+    /// Whether what an update replaces is kept.
+    pub keep_versions: bool,
 }
 
 /// What came of a task.
@@ -314,6 +328,8 @@ pub struct Checkpoint {
     pub bytes_read: i64,
     /// Rows that this transaction inserted: added.
     pub inserted: i64,
+    /// Rows that it replaced: added.
+    pub updated: i64,
 }
 
 /// The last statement before COMMIT of every batch. Fails when the fence does not hold, so that nothing is committed
@@ -327,7 +343,8 @@ pub async fn checkpoint(ingest: &mut PgConnection, fence: &Fence, at: &Checkpoin
                 last_message_id = coalesce($6, last_message_id),
                 newest_at = greatest(newest_at, $7),
                 message_count = $8, repaired_count = $9, bytes_read = $10, inserted_count = inserted_count + $11,
-                warnings = $12, lease_expires_at = clock_timestamp() + make_interval(secs => $13)
+                updated_count = updated_count + $12, warnings = $13,
+                lease_expires_at = clock_timestamp() + make_interval(secs => $14)
           WHERE id = $1 AND attempt = $2 AND lease_owner = $3 AND status = 'running'",
         fence.run_id,
         fence.attempt,
@@ -340,6 +357,7 @@ pub async fn checkpoint(ingest: &mut PgConnection, fence: &Fence, at: &Checkpoin
         at.repaired_count,
         at.bytes_read,
         at.inserted,
+        at.updated,
         at.counters.warnings(at.repaired_count.unsigned_abs()),
         LEASE.as_secs_f64(),
     )

@@ -101,24 +101,26 @@ async fn an_end_whose_answer_got_lost_is_told_again_and_changes_nothing() {
 }
 
 #[tokio::test]
-async fn a_checkpoint_sets_counts_adds_insertions_and_renews_the_lease() {
+async fn a_checkpoint_sets_counts_adds_written_rows_and_renews_the_lease() {
     let store = Store::with_slots(1).await;
     let job_id = store.post(&[1]).await;
     let fence = store.claim("w").await.fence;
     store.expire(fence.run_id).await;
     let mut session = store.session().await;
     for cursor in [10, 20] {
-        let checkpoint = runs::Checkpoint { inserted: 5, ..at(cursor, 5) };
+        let checkpoint = runs::Checkpoint { inserted: 5, updated: 2, ..at(cursor, 5) };
         runs::checkpoint(&mut session, &fence, &checkpoint).await.unwrap();
     }
     assert!(reconcile::expired(&store.pool).await.unwrap().is_empty(), "a sign of life");
     let run = &store.everything(job_id).await["runs"][0];
     assert_eq!(run["cursor_message_id"], "20");
     assert_eq!((&run["message_count"], &run["inserted_count"]), (&5.into(), &10.into()));
+    assert_eq!(run["updated_count"], 4);
 
     ends::complete(&store.pool, &fence, &REPORT, BY_SLOTS).await.unwrap();
     let export = &store.everything(job_id).await["export"];
     assert_eq!((&export["message_count"], &export["inserted_count"]), (&5.into(), &10.into()));
+    assert_eq!(export["updated_count"], 4);
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@
 mod archive;
 mod budget;
 mod control;
+mod document;
 mod documents;
 mod endings;
 mod failures;
@@ -18,4 +19,5 @@ mod secrets;
 mod shutdown;
 mod takeover;
 mod token;
+mod update;
 mod warnings;

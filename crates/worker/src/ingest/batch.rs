@@ -102,6 +102,15 @@ impl Span {
     }
 }
 
+/// Where a message lies in the stream.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    id: Snowflake,
+    row_start: usize,
+    raw_start: usize,
+    raw_end: usize,
+}
+
 /// Rows being gathered.
 #[derive(Debug)]
 pub struct Batch {
@@ -109,7 +118,9 @@ pub struct Batch {
     capacity: usize,
     summary: Summary,
     channel_id: Snowflake,
-    ids: Vec<Snowflake>,
+    exported_at: Option<DateTime<Utc>>,
+    newest_export: Option<DateTime<Utc>>,
+    places: Vec<Place>,
     /// The fields before and after those of the message, encoded.
     head: Vec<u8>,
     tail: Vec<u8>,
@@ -124,7 +135,9 @@ impl Batch {
             capacity,
             summary: Summary::default(),
             channel_id: origin.channel_id,
-            ids: Vec::new(),
+            exported_at: origin.exported_at,
+            newest_export: None,
+            places: Vec::new(),
             head: Vec::new(),
             tail: Vec::new(),
         };
@@ -136,6 +149,7 @@ impl Batch {
     /// Where the rows pushed from now on come from: for the next part of an export, or the next export.
     pub fn set_origin(&mut self, origin: &Origin) {
         self.channel_id = origin.channel_id;
+        self.exported_at = origin.exported_at;
         self.head.clear();
         self.head.put_i16(COLUMNS);
         put_field(&mut self.head, origin.channel_id.to_string().as_bytes());
@@ -159,6 +173,7 @@ impl Batch {
             return Err(RowTooLarge { id: message.id, bytes: message.raw.len() });
         }
         let rows = &mut self.rows;
+        let row_start = rows.len();
         rows.extend_from_slice(&self.head);
         put_id(rows, message.id);
         put_text(rows, message.author_id.as_deref());
@@ -168,9 +183,12 @@ impl Batch {
         put_jsonb(rows, message.attachments.map(RawValue::get));
         put_jsonb(rows, message.embeds.map(RawValue::get));
         put_jsonb(rows, Some(message.raw));
+        let raw_end = rows.len();
         rows.extend_from_slice(&self.tail);
 
-        self.ids.push(message.id);
+        let raw_start = raw_end - message.raw.len();
+        self.places.push(Place { id: message.id, row_start, raw_start, raw_end });
+        self.newest_export = self.newest_export.max(self.exported_at);
         let summary = &mut self.summary;
         summary.rows += 1;
         summary.bytes_read += source_bytes;
@@ -209,7 +227,8 @@ impl Batch {
     /// Drops the rows and keeps the buffer, but not what a giant message added to it.
     pub fn clear(&mut self) {
         self.summary = Summary::default();
-        self.ids.clear();
+        self.places.clear();
+        self.newest_export = None;
         if self.rows.capacity() > self.capacity.saturating_mul(2) {
             self.rows = BytesMut::with_capacity(self.capacity);
         }
@@ -234,8 +253,34 @@ impl SealedBatch {
     }
 
     /// The ids of its messages, in the document's order.
-    pub fn ids(&self) -> &[Snowflake] {
-        &self.0.ids
+    pub fn ids(&self) -> impl ExactSizeIterator<Item = Snowflake> {
+        self.0.places.iter().map(|place| place.id)
+    }
+
+    /// The message at this place of the document's order, minified. Empty: there is none.
+    pub fn raw(&self, index: usize) -> &str {
+        let raw =
+            self.0.places.get(index).map_or(&[][..], |place| &self.0.rows[place.raw_start..place.raw_end]);
+        // It was text when it was pushed.
+        std::str::from_utf8(raw).unwrap_or_default()
+    }
+
+    /// A COPY stream like [`Self::stream`], of these rows alone.
+    pub fn select(&self, indexes: impl IntoIterator<Item = usize>) -> Vec<u8> {
+        let (rows, places) = (&self.0.rows, &self.0.places);
+        let mut stream = HEADER.to_vec();
+        for index in indexes {
+            let Some(place) = places.get(index) else { continue };
+            let end = places.get(index + 1).map_or(rows.len() - size_of_val(&TRAILER), |next| next.row_start);
+            stream.extend_from_slice(&rows[place.row_start..end]);
+        }
+        stream.put_i16(TRAILER);
+        stream
+    }
+
+    /// When the newest of its documents was written, if any of them says so.
+    pub fn newest_export(&self) -> Option<DateTime<Utc>> {
+        self.0.newest_export
     }
 
     /// The channel that its rows are stored under.

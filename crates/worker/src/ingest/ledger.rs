@@ -51,6 +51,11 @@ impl Ledger {
         self.next
     }
 
+    /// Whether all committed batches are below the cursor.
+    pub fn is_in_order(&self) -> bool {
+        self.above.is_empty()
+    }
+
     /// With this batch committed too. `in_order`: no id so far was lower than one before it; if one was, the cursor
     /// stands still until everything is through, because a resume after it would skip what comes late.
     #[must_use]

@@ -31,6 +31,10 @@ pub struct Message<'a> {
     pub kind: Option<&'a RawValue>,
     /// Whether a bot wrote it, or a webhook.
     pub is_bot: bool,
+    /// When its author changed it last, quoted, or `null`.
+    pub edited: Option<&'a RawValue>,
+    /// Whether it is pinned.
+    pub is_pinned: bool,
     /// The array of stickers.
     pub stickers: Option<&'a RawValue>,
     /// The array of reactions.
@@ -78,6 +82,8 @@ impl<'a> Message<'a> {
             embeds: fields.embeds,
             kind: fields.kind,
             is_bot: author.is_bot.is_some_and(|is_bot| is_bot.get() == "true"),
+            edited: fields.edited,
+            is_pinned: fields.is_pinned.is_some_and(|is_pinned| is_pinned.get() == "true"),
             stickers: fields.stickers,
             reactions: fields.reactions,
             forwarded: fields.forwarded,
@@ -96,6 +102,8 @@ struct Fields<'a> {
     attachments: Option<&'a RawValue>,
     embeds: Option<&'a RawValue>,
     kind: Option<&'a RawValue>,
+    edited: Option<&'a RawValue>,
+    is_pinned: Option<&'a RawValue>,
     stickers: Option<&'a RawValue>,
     reactions: Option<&'a RawValue>,
     forwarded: Option<&'a RawValue>,
@@ -111,6 +119,8 @@ enum Field {
     Attachments,
     Embeds,
     Type,
+    TimestampEdited,
+    IsPinned,
     Stickers,
     Reactions,
     ForwardedMessage,
@@ -145,6 +155,8 @@ impl<'de> Visitor<'de> for FieldsVisitor {
                 Field::Attachments => fields.attachments = map.next_value()?,
                 Field::Embeds => fields.embeds = map.next_value()?,
                 Field::Type => fields.kind = map.next_value()?,
+                Field::TimestampEdited => fields.edited = map.next_value()?,
+                Field::IsPinned => fields.is_pinned = map.next_value()?,
                 Field::Stickers => fields.stickers = map.next_value()?,
                 Field::Reactions => fields.reactions = map.next_value()?,
                 Field::ForwardedMessage => fields.forwarded = map.next_value()?,

@@ -2,14 +2,19 @@
 
 pub mod batch;
 mod document;
+mod essence;
 pub mod frame;
 mod grammar;
 pub mod header;
+mod id_range;
 pub mod lanes;
 pub mod ledger;
 pub mod message;
+mod missing;
 pub mod notice;
+mod probe;
 pub mod reader;
+mod rows;
 mod scan;
 pub mod sessions;
 mod text;

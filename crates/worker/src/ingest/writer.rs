@@ -1,28 +1,33 @@
-//! Writes batches: rows, counters and cursor in one transaction. The only SQL on our tables outside of the store.
+//! Writes batches: rows, counters and cursor in one transaction.
 //!
-//! A batch goes straight into `messages` by binary COPY, unless a look beforehand finds some of it archived. Then, or if
-//! the key refuses a row after all, or a COMMIT had no answer, that batch alone goes through a staging table with
-//! `ON CONFLICT DO NOTHING`.
+//! A look beforehand says what of a batch is archived. What is new goes straight into `messages` by binary COPY; if the key
+//! refuses a row after all, or a COMMIT had no answer, that batch alone goes through a staging table with
+//! `ON CONFLICT DO NOTHING`. What has changed is replaced, if the export is to do that. A batch of which nothing has to be
+//! written is told with a later one: an export of what is archived already costs a look, and a COMMIT now and then.
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use chrono::{DateTime, Utc};
+use dce_core::ids::Snowflake;
 use dce_core::store::StoreError;
 use dce_core::store::channels::{self, Channel, Described};
-use dce_core::store::runs::{Checkpoint, ClaimedRun, Fence, checkpoint, note_backend};
+use dce_core::store::runs::{Checkpoint, ClaimedRun, Fence, RunOptions, checkpoint, note_backend};
 use sqlx::Connection;
 use sqlx::postgres::{PgConnection, PgTransaction};
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
-use super::batch::{COPY_COLUMNS, SealedBatch};
+use super::batch::SealedBatch;
+use super::id_range::IdRange;
 use super::ledger::Ledger;
-use super::sessions::{Session, Sessions};
+use super::missing::{self, Gap, Window};
+use super::probe::{self, Found};
+use super::rows::{self, Way, Written};
+use super::sessions::Sessions;
 
-/// COPY data goes out in pieces of this size: the client copies each piece once more.
-const PIECE: usize = 64 << 10;
 /// A batch is repeated for so long while the database is away; the fence decides whether it may still be written.
 const PATIENCE: Duration = Duration::from_mins(1);
 /// How long one try may take: more than 2 MB need on a slow line, less than a run may stay silent for its lease.
@@ -30,16 +35,8 @@ const TRY_LIMIT: Duration = Duration::from_secs(30);
 /// Pause between two tries.
 const PAUSE: Duration = Duration::from_millis(500);
 
-static COPY: LazyLock<String> =
-    LazyLock::new(|| format!("COPY messages ({COPY_COLUMNS}) FROM STDIN (FORMAT binary)"));
-static COPY_STAGED: LazyLock<String> =
-    LazyLock::new(|| format!("COPY staged_messages ({COPY_COLUMNS}) FROM STDIN (FORMAT binary)"));
-static MERGE: LazyLock<String> = LazyLock::new(|| {
-    format!(
-        "INSERT INTO messages ({COPY_COLUMNS}) SELECT {COPY_COLUMNS} FROM staged_messages
-         ON CONFLICT (channel_id, message_id) DO NOTHING"
-    )
-});
+/// What needs no writing is told after this time.
+const TOLD_EVERY: Duration = Duration::from_millis(250);
 
 /// Why a batch was not written.
 #[derive(Debug, thiserror::Error)]
@@ -66,14 +63,20 @@ pub enum WriteError {
 pub struct Writer<'a> {
     sessions: &'a Sessions,
     fence: Fence,
+    channel_id: Snowflake,
+    options: RunOptions,
+    /// Where what is missing is to be found.
+    window: Option<Window>,
     /// Held from a checkpoint to the answer to its COMMIT, so that each says what all before it have committed.
-    ledger: tokio::sync::Mutex<Ledger>,
+    books: tokio::sync::Mutex<Books>,
     low_water: AtomicU64,
     messages: AtomicI64,
     channel: Mutex<Description>,
     as_of: Described,
     heard_of_channel: Arc<Notify>,
     noted: Mutex<HashSet<u64>>,
+    /// When the newest document so far was written.
+    newest_export: Mutex<Option<DateTime<Utc>>>,
 }
 
 #[derive(Debug, Default)]
@@ -82,26 +85,57 @@ struct Description {
     written: bool,
 }
 
+/// The ledger, and how much of it the database has been told.
+#[derive(Debug)]
+struct Books {
+    ledger: Ledger,
+    told_at: Option<Instant>,
+    untold: bool,
+}
+
+/// What a transaction, or a few, are to do besides telling how far the run is.
+#[derive(Debug, Clone, Copy)]
+enum Job<'b> {
+    /// Write a batch, and mark what it lacks of this range.
+    Batch(&'b SealedBatch, Option<IdRange>),
+    /// Mark everything in the range that is not marked.
+    Rest(IdRange),
+    /// Nothing else.
+    Tell,
+}
+
+/// Whether there is more to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Done {
+    All,
+    Part,
+}
+
 impl<'a> Writer<'a> {
     /// For the attempt that owns this run.
     pub fn new(sessions: &'a Sessions, run: &ClaimedRun) -> Self {
         Self {
             sessions,
             fence: run.fence.clone(),
-            ledger: tokio::sync::Mutex::new(Ledger::of(run)),
+            channel_id: run.channel_id,
+            options: run.options.clone(),
+            window: Window::of(run),
+            books: tokio::sync::Mutex::new(Books { ledger: Ledger::of(run), told_at: None, untold: false }),
             low_water: AtomicU64::new(0),
             messages: AtomicI64::new(run.message_count),
             channel: Mutex::default(),
             as_of: Described::Now,
             heard_of_channel: Arc::default(),
             noted: Mutex::default(),
+            newest_export: Mutex::default(),
         }
     }
 
-    /// The documents are files that somebody has: what they say of their channel may be long past.
+    /// The documents are files that somebody has: what they say of their channel may be long past, and nobody knows what
+    /// was left out of them.
     #[must_use]
     pub fn of_files(self) -> Self {
-        Self { as_of: Described::Once, ..self }
+        Self { as_of: Described::Once, window: None, ..self }
     }
 
     /// How many batches may be written at once.
@@ -137,37 +171,68 @@ impl<'a> Writer<'a> {
     }
 
     /// Writes a batch and what it means for the cursor, or neither. Batches are numbered from 0 in the document's order.
-    /// `in_order`: no id of the attempt so far was lower than one before it.
-    pub async fn write(&self, number: u64, batch: &SealedBatch, in_order: bool) -> Result<(), WriteError> {
-        self.commit(Some(batch), |ledger| ledger.with(number, *batch.summary(), in_order)).await
+    /// `in_order`: no id of the attempt so far was lower than one before it. `before`: the highest id in earlier batches.
+    pub async fn write(
+        &self,
+        number: u64,
+        batch: &SealedBatch,
+        in_order: bool,
+        before: Option<Snowflake>,
+    ) -> Result<(), WriteError> {
+        {
+            let mut newest = lock(&self.newest_export);
+            *newest = newest.max(batch.newest_export());
+        }
+        let last = batch.summary().span.map(|span| span.highest_id);
+        let window = self.window.filter(|_| in_order);
+        let answers_for = window.zip(last).and_then(|(window, last)| window.up_to(last, before));
+        self.commit(Job::Batch(batch, answers_for), |ledger| ledger.with(number, *batch.summary(), in_order))
+            .await
+    }
+
+    /// DCE has read to the end of the window: what is archived above the last message is missing too, if the run is to
+    /// find that. `says_empty`: DCE says that nothing is there. Without its word an attempt that got no message proves
+    /// nothing, because a bot that may not read the history gets an empty list.
+    pub async fn mark_rest(&self, says_empty: bool) -> Result<(), WriteError> {
+        let Some(window) = self.window else { return Ok(()) };
+        let range = {
+            let books = self.books.lock().await;
+            let has_read = books.ledger.low_water() > 0 || says_empty;
+            window.rest(books.ledger.checkpoint().cursor).filter(|_| has_read && books.ledger.is_in_order())
+        };
+        match range {
+            Some(range) => self.commit(Job::Rest(range), Ledger::clone).await,
+            None => Ok(()),
+        }
     }
 
     /// After the last batch: writes what is still to be told, if anything is.
     /// `complete`: nothing will come below what was read.
     pub async fn finish(&self, complete: bool) -> Result<(), WriteError> {
         let untold = {
-            let ledger = self.ledger.lock().await;
+            let books = self.books.lock().await;
             let described = lock(&self.channel);
-            (complete && ledger.completed().low_water() != ledger.low_water())
+            books.untold
+                || (complete && !books.ledger.is_in_order())
                 || (described.channel.is_some() && !described.written)
         };
         if !untold {
             return Ok(());
         }
-        self.commit(None, |ledger| if complete { ledger.completed() } else { ledger.clone() }).await
+        self.commit(Job::Tell, |ledger| if complete { ledger.completed() } else { ledger.clone() }).await
     }
 
-    async fn commit(
-        &self,
-        batch: Option<&SealedBatch>,
-        after: impl Fn(&Ledger) -> Ledger,
-    ) -> Result<(), WriteError> {
-        let started = Instant::now();
+    async fn commit(&self, job: Job<'_>, after: impl Fn(&Ledger) -> Ledger) -> Result<(), WriteError> {
+        let mut started = Instant::now();
         let mut way = Way::Direct;
         loop {
-            let tried = timeout(TRY_LIMIT, self.try_commit(batch, &after, way)).await;
+            let tried = timeout(TRY_LIMIT, self.try_commit(job, &after, way)).await;
             let error = match tried.unwrap_or(Err(StoreError::TimedOut(TRY_LIMIT))) {
-                Ok(()) => return Ok(()),
+                Ok(Done::All) => return Ok(()),
+                Ok(Done::Part) => {
+                    started = Instant::now();
+                    continue;
+                }
                 Err(StoreError::Lost) => return Err(WriteError::Lost),
                 Err(error) => error,
             };
@@ -197,16 +262,16 @@ impl<'a> Writer<'a> {
 
     async fn try_commit(
         &self,
-        batch: Option<&SealedBatch>,
+        job: Job<'_>,
         after: &impl Fn(&Ledger) -> Ledger,
         way: Way,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Done, StoreError> {
         let mut session = self.sessions.acquire().await?;
         if !lock(&self.noted).contains(&session.serial) {
             note_backend(&mut session.connection, &self.fence).await?;
             lock(&self.noted).insert(session.serial);
         }
-        let written = self.transaction(&mut session, batch, after, way).await;
+        let written = self.work(&mut session.connection, job, after, way).await;
         // Rolled back, the session is fit again, unless it was lost, or was opened while the database took no writes.
         if !written.as_ref().is_err_and(|error| error.is_unavailable() || error.is_read_only()) {
             session.give_back();
@@ -214,16 +279,60 @@ impl<'a> Writer<'a> {
         written
     }
 
-    async fn transaction(
+    async fn work(
         &self,
-        session: &mut Session<'_>,
-        batch: Option<&SealedBatch>,
+        connection: &mut PgConnection,
+        job: Job<'_>,
         after: &impl Fn(&Ledger) -> Ledger,
         way: Way,
-    ) -> Result<(), StoreError> {
-        let mut tx = session.connection.begin().await?;
-        match self.rows(&mut tx, batch, way).await {
-            Ok(inserted) => self.settle(tx, inserted, after).await,
+    ) -> Result<Done, StoreError> {
+        let (batch, found) = match job {
+            Job::Tell => (None, Found::default()),
+            Job::Rest(range) => return self.mark(connection, range, None).await,
+            Job::Batch(batch, answers_for) => {
+                let found = probe::look(connection, batch, self.options.on_conflict, answers_for).await?;
+                // Before the cursor moves beyond it, so that no attempt has to remember it.
+                if let Some(range) = answers_for.filter(|_| found.lacks)
+                    && self.mark(connection, range, Some(batch)).await? == Done::Part
+                {
+                    return Ok(Done::Part);
+                }
+                if found.is_settled() && self.defer(after).await {
+                    return Ok(Done::All);
+                }
+                (Some(batch), found)
+            }
+        };
+        let mut tx = connection.begin().await?;
+        let written = match batch {
+            Some(batch) => rows::write(&mut tx, batch, &found, way, self.options.keep_versions).await,
+            None => Ok(Written::default()),
+        };
+        match written {
+            Ok(written) => self.settle(tx, written, after).await?,
+            Err(error) => {
+                tx.rollback().await?;
+                return Err(error);
+            }
+        }
+        Ok(Done::All)
+    }
+
+    /// Marks what is missing in the range; a transaction of its own, fenced like every other.
+    async fn mark(
+        &self,
+        connection: &mut PgConnection,
+        range: IdRange,
+        batch: Option<&SealedBatch>,
+    ) -> Result<Done, StoreError> {
+        let as_of = batch.map_or_else(|| *lock(&self.newest_export), SealedBatch::newest_export);
+        let gap = Gap { channel_id: self.channel_id, range, batch, as_of };
+        let mut tx = connection.begin().await?;
+        match missing::mark(&mut tx, &gap).await {
+            Ok(all) => {
+                self.settle(tx, Written::default(), &Ledger::clone).await?;
+                Ok(if all { Done::All } else { Done::Part })
+            }
             Err(error) => {
                 tx.rollback().await?;
                 Err(error)
@@ -231,34 +340,28 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// The part that lanes do at the same time. Returns how many rows are new.
-    async fn rows(
-        &self,
-        tx: &mut PgConnection,
-        batch: Option<&SealedBatch>,
-        way: Way,
-    ) -> Result<i64, StoreError> {
-        let Some(batch) = batch else { return Ok(0) };
-        let inserted = match way {
-            Way::Staged => copy_through_staging(tx, batch).await?,
-            Way::Direct => match probe(tx, batch).await? {
-                Archived::Nothing => copy(tx, &COPY, batch).await?,
-                Archived::Some => copy_through_staging(tx, batch).await?,
-                Archived::Everything => 0,
-            },
-        };
-        Ok(i64::try_from(inserted).unwrap_or(i64::MAX))
+    /// Keeps in mind what is to be told, if something was told not long ago.
+    async fn defer(&self, after: &impl Fn(&Ledger) -> Ledger) -> bool {
+        let mut books = self.books.lock().await;
+        let is_due = books.told_at.is_none_or(|told_at| told_at.elapsed() > TOLD_EVERY);
+        if is_due || !lock(&self.channel).written {
+            return false;
+        }
+        books.ledger = after(&books.ledger);
+        books.untold = true;
+        true
     }
 
     /// The part that lanes do one after the other: channel, checkpoint, COMMIT.
     async fn settle(
         &self,
         mut tx: PgTransaction<'_>,
-        inserted: i64,
+        written: Written,
         after: &impl Fn(&Ledger) -> Ledger,
     ) -> Result<(), StoreError> {
-        let mut ledger = self.ledger.lock().await;
-        let next = after(&ledger);
+        let Written { inserted, updated } = written;
+        let mut books = self.books.lock().await;
+        let next = after(&books.ledger);
         let told = {
             let described = lock(&self.channel);
             described.channel.clone().filter(|_| inserted > 0 || !described.written)
@@ -267,16 +370,17 @@ impl<'a> Writer<'a> {
             if let Some(channel) = &told {
                 channels::upsert(&mut tx, channel, self.as_of, inserted).await?;
             }
-            checkpoint(&mut tx, &self.fence, &Checkpoint { inserted, ..next.checkpoint().clone() }).await
+            let at = Checkpoint { inserted, updated, ..next.checkpoint().clone() };
+            checkpoint(&mut tx, &self.fence, &at).await
         };
         if let Err(error) = written.await {
             tx.rollback().await?;
             return Err(error);
         }
         tx.commit().await?;
-        *ledger = next;
-        self.low_water.store(ledger.low_water(), Ordering::Relaxed);
-        self.messages.store(ledger.checkpoint().message_count, Ordering::Relaxed);
+        self.low_water.store(next.low_water(), Ordering::Relaxed);
+        self.messages.store(next.checkpoint().message_count, Ordering::Relaxed);
+        *books = Books { ledger: next, told_at: Some(Instant::now()), untold: false };
         if told.is_some() {
             lock(&self.channel).written = true;
         }
@@ -286,75 +390,6 @@ impl<'a> Writer<'a> {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-#[derive(Debug, Clone, Copy)]
-enum Way {
-    Direct,
-    Staged,
-}
-
-/// How much of a batch is archived already. A hint that saves work, not the guarantee: that is the key.
-#[derive(Debug, Clone, Copy)]
-enum Archived {
-    Nothing,
-    Some,
-    Everything,
-}
-
-/// A look at the batch's window first: on a new channel it finds nothing there and costs one round trip.
-async fn probe(connection: &mut PgConnection, batch: &SealedBatch) -> Result<Archived, StoreError> {
-    let Some(span) = batch.summary().span else { return Ok(Archived::Nothing) };
-    let channel = batch.channel_id().to_string();
-    let any: bool = sqlx::query_scalar(
-        r#"SELECT EXISTS (SELECT FROM messages WHERE channel_id = $1 AND "timestamp" BETWEEN $2 AND $3)"#,
-    )
-    .bind(&channel)
-    .bind(span.oldest_at)
-    .bind(span.newest_at)
-    .fetch_one(&mut *connection)
-    .await?;
-    if !any {
-        return Ok(Archived::Nothing);
-    }
-    let ids: Vec<String> = batch.ids().iter().map(ToString::to_string).collect();
-    let unknown: i64 = sqlx::query_scalar(
-        "SELECT count(*) FROM unnest($2::text[]) AS b (id)
-          WHERE NOT EXISTS (SELECT FROM messages m WHERE m.channel_id = $1 AND m.message_id = b.id)",
-    )
-    .bind(&channel)
-    .bind(&ids)
-    .fetch_one(connection)
-    .await?;
-    Ok(match unknown {
-        0 => Archived::Everything,
-        unknown if unknown.unsigned_abs() == batch.summary().rows => Archived::Nothing,
-        _ => Archived::Some,
-    })
-}
-
-async fn copy(
-    connection: &mut PgConnection,
-    statement: &str,
-    batch: &SealedBatch,
-) -> Result<u64, StoreError> {
-    let mut copy = connection.copy_in_raw(statement).await?;
-    for piece in batch.stream().chunks(PIECE) {
-        if let Err(error) = copy.send(piece).await {
-            // The server's reason comes with the answer to the end, if there is still a server.
-            return Err(copy.finish().await.err().unwrap_or(error).into());
-        }
-    }
-    Ok(copy.finish().await?)
-}
-
-async fn copy_through_staging(connection: &mut PgConnection, batch: &SealedBatch) -> Result<u64, StoreError> {
-    sqlx::query("CREATE TEMP TABLE IF NOT EXISTS staged_messages (LIKE messages INCLUDING DEFAULTS) ON COMMIT DELETE ROWS")
-        .execute(&mut *connection)
-        .await?;
-    copy(connection, &COPY_STAGED, batch).await?;
-    let merged = sqlx::query(sqlx::AssertSqlSafe(MERGE.as_str())).execute(connection).await?;
-    Ok(merged.rows_affected())
 }
 
 /// 23505: a row is there already.

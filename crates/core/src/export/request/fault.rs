@@ -26,7 +26,7 @@ pub enum FaultCode {
     InvalidValue,
     /// Known, but this version of the service does not do it.
     NotAvailable,
-    /// Two fields exclude each other.
+    /// Two fields exclude each other, or one needs another.
     Conflict,
     /// Not a Discord id.
     InvalidId,

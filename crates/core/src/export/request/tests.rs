@@ -33,6 +33,8 @@ fn an_empty_body_exports_the_default_channel() {
         end_at: None,
         markdown: false,
         filter: None,
+        on_conflict: OnConflict::Ignore,
+        keep_versions: false,
     };
     assert_eq!(request, expected);
     let nulls: Map<_, _> = FIELDS.iter().map(|name| ((*name).to_owned(), Value::Null)).collect();
@@ -58,7 +60,8 @@ fn everything_that_can_be_asked_for_is_understood() {
         "include_threads": "none",
         "markdown": true,
         "filter": "~from:bot has:image",
-        "on_conflict": "ignore",
+        "on_conflict": "update",
+        "keep_versions": true,
     }))
     .unwrap();
     assert_eq!(
@@ -72,10 +75,18 @@ fn everything_that_can_be_asked_for_is_understood() {
             end_at: Some("2024-07-04T00:00:00Z".parse().unwrap()),
             markdown: true,
             filter: Some("~from:bot has:image".into()),
+            on_conflict: OnConflict::Update,
+            keep_versions: true,
         }
     );
     let read_back: RunOptions = serde_json::from_value(request.options()).unwrap();
-    assert_eq!(read_back, RunOptions { markdown: true, filter: request.filter });
+    let expected = RunOptions {
+        markdown: true,
+        filter: request.filter,
+        on_conflict: OnConflict::Update,
+        keep_versions: true,
+    };
+    assert_eq!(read_back, expected);
 }
 
 #[test]
@@ -128,8 +139,11 @@ fn every_fault_is_named_with_its_place_and_class() {
         (json!({ "filter": "-from:bot" }), "/filter", LooksLikeOption),
         (json!({ "filter": "-ñ" }), "/filter", LooksLikeOption),
         (json!({ "filter": ["x"] }), "/filter", WrongType),
-        (json!({ "on_conflict": "update" }), "/on_conflict", NotAvailable),
         (json!({ "on_conflict": "replace" }), "/on_conflict", InvalidValue),
+        (json!({ "on_conflict": true }), "/on_conflict", WrongType),
+        (json!({ "keep_versions": true }), "/keep_versions", Conflict),
+        (json!({ "keep_versions": true, "on_conflict": "ignore" }), "/keep_versions", Conflict),
+        (json!({ "keep_versions": "yes" }), "/keep_versions", WrongType),
         (json!({ "callback_url": "https://example.com" }), "/callback_url", NotAvailable),
         (json!({ "chanel_id": "1" }), "/chanel_id", UnknownField),
         (json!({ "a/b~c": null }), "/a~1b~0c", UnknownField),
@@ -247,6 +261,7 @@ proptest! {
                     let name = filter.strip_prefix("--").or_else(|| filter.strip_prefix('-'));
                     prop_assert!(!name.is_some_and(|name| name.starts_with(char::is_alphabetic)));
                 }
+                prop_assert!(!request.keep_versions || request.on_conflict == OnConflict::Update);
                 prop_assert!(body.keys().all(|name| FIELDS.contains(&name.as_str())));
             }
             Err(faults) => prop_assert!(!faults.is_empty()),
