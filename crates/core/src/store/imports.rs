@@ -34,6 +34,8 @@ pub struct NewImport {
     pub source: String,
     /// The channel or thread that its head names.
     pub channel_id: Snowflake,
+    /// What becomes of messages that are archived already; nothing else of it applies to files.
+    pub options: RunOptions,
 }
 
 /// What came of it.
@@ -78,7 +80,7 @@ impl NewImport {
             repaired_count: 0,
             counters: Counters::default(),
             bytes_read: 0,
-            options: RunOptions::default(),
+            options: self.options.clone(),
             request_id: None,
         }
     }
@@ -103,7 +105,12 @@ async fn insert_export(connection: &mut PgConnection, new: &NewImport) -> Result
         new.job_id,
         new.channel_id.to_string(),
         // Nobody knows whether the file was whole when it was exported, or since.
-        json!({ "import": true, "source_complete": "unknown" }),
+        json!({
+            "import": true,
+            "source_complete": "unknown",
+            "on_conflict": new.options.on_conflict,
+            "keep_versions": new.options.keep_versions,
+        }),
     )
     .execute(connection)
     .await?;
@@ -174,13 +181,16 @@ pub struct Counts {
     pub messages: i64,
     /// New ones among them.
     pub inserted: i64,
+    /// Archived ones among them that were replaced.
+    pub updated: i64,
 }
 
 /// As the run's row says.
 pub async fn counts(pool: &PgPool, run_id: Uuid) -> Result<Counts, StoreError> {
     let counts = sqlx::query_as!(
         Counts,
-        "SELECT message_count AS messages, inserted_count AS inserted FROM export_channels WHERE id = $1",
+        "SELECT message_count AS messages, inserted_count AS inserted, updated_count AS updated FROM export_channels
+          WHERE id = $1",
         run_id
     )
     .fetch_one(pool)

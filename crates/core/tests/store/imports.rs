@@ -5,7 +5,7 @@ use dce_core::export::state::RunStatus::{Cancelled, Completed, Failed, Pending, 
 use dce_core::ids::Snowflake;
 use dce_core::store::control::{Controlled, cancel, retry};
 use dce_core::store::imports::{self, Begun, NewImport};
-use dce_core::store::runs::{Beat, ClaimedRun, heartbeat};
+use dce_core::store::runs::{Beat, ClaimedRun, RunOptions, heartbeat};
 use dce_core::store::{StoreError, ends, reconcile, view};
 use dce_testkit::proxy::Lost;
 use uuid::Uuid;
@@ -22,6 +22,7 @@ fn file(job_id: Uuid, source: &str, channel: u64) -> NewImport {
         owner: OWNER.into(),
         source: source.into(),
         channel_id: Snowflake::new(channel),
+        options: RunOptions::default(),
     }
 }
 

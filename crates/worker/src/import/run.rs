@@ -13,7 +13,7 @@ use dce_core::export::failure::FailureKind;
 use dce_core::export::import::words;
 use dce_core::export::state::RunStatus;
 use dce_core::store::imports::{self, Begun, Counts, NewImport};
-use dce_core::store::runs::{ClaimedRun, Fence, HEARTBEAT};
+use dce_core::store::runs::{ClaimedRun, Fence, HEARTBEAT, RunOptions};
 use dce_core::store::{StoreError, in_time};
 use tokio::time::sleep;
 use ulid::Ulid;
@@ -54,6 +54,7 @@ pub async fn import(
         leases: Leases::default(),
         owner,
         job_id: Uuid::now_v7(),
+        options: settings.options.clone(),
         progress: Arc::new(Progress::of(survey.sources.len(), survey.stored())),
         screen,
     };
@@ -78,6 +79,7 @@ struct Import<'a> {
     leases: Leases,
     owner: String,
     job_id: Uuid,
+    options: RunOptions,
     progress: Arc<Progress>,
     screen: &'a Screen,
 }
@@ -143,6 +145,7 @@ impl Import<'_> {
                 owner: self.owner.clone(),
                 source: within_index(source.name()),
                 channel_id: head.header.channel.id,
+                options: self.options.clone(),
             };
             let reason = match imports::begin(&self.pool, &new).await {
                 Ok(Begun::Run(run)) => {
@@ -173,6 +176,7 @@ impl Import<'_> {
         self.progress.end_source(counts.messages);
         tally.counts.messages += counts.messages;
         tally.counts.inserted += counts.inserted;
+        tally.counts.updated += counts.updated;
         let said = match (recorded, outcome) {
             (Ok(RunStatus::Completed), _) => {
                 tally.completed += 1;
@@ -259,7 +263,11 @@ fn within_index(name: &str) -> String {
 }
 
 fn told(counts: Counts) -> String {
-    format!("{}, {} new", messages_in_words(counts.messages.unsigned_abs()), counts.inserted)
+    let replaced = match counts.updated {
+        0 => String::new(),
+        updated => format!(", {updated} updated"),
+    };
+    format!("{}, {} new{replaced}", messages_in_words(counts.messages.unsigned_abs()), counts.inserted)
 }
 
 /// Why nothing more is begun after this, if so.

@@ -5,8 +5,11 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use dce_core::db::DatabaseUrl;
+use dce_core::export::conflict::OnConflict;
 use dce_core::settings::{Mistakes, Reader};
+use dce_core::store::runs::RunOptions;
 use dce_core::telemetry::LogFormat;
 
 /// Imports DiscordChatExporter's JSON exports that are there already.
@@ -18,8 +21,19 @@ pub struct ImportArguments {
     /// Only say what is there; no database is needed.
     #[arg(long)]
     pub dry_run: bool,
+    /// What becomes of messages that are archived already: ignore leaves them, update replaces those that differ from what a newer file says.
+    #[arg(long, value_name = "WHAT", default_value = "ignore", value_parser = on_conflict())]
+    pub on_conflict: OnConflict,
+    /// Keep what an update replaces, in message_versions.
+    #[arg(long)]
+    pub keep_versions: bool,
     #[command(flatten)]
     raw: RawSettings,
+}
+
+fn on_conflict() -> impl TypedValueParser<Value = OnConflict> {
+    // One of these names: the parser has seen to it.
+    PossibleValuesParser::new(OnConflict::NAMES).map(|name| OnConflict::parse(&name).unwrap_or_default())
 }
 
 /// The settings as text. The worker's others do not matter here.
@@ -59,6 +73,8 @@ pub struct ImportSettings {
     pub migrate: bool,
     /// How log lines look.
     pub log_format: LogFormat,
+    /// What becomes of messages that are archived already.
+    pub options: RunOptions,
 }
 
 impl ImportArguments {
@@ -90,11 +106,19 @@ impl ImportArguments {
         let default_format = if terminal { LogFormat::Pretty } else { LogFormat::Json };
         let log_format =
             raw.log_format.as_ref().map_or(Some(default_format), |value| reader.parsed("LOG_FORMAT", value));
+        if self.keep_versions && self.on_conflict == OnConflict::Ignore {
+            reader.mistake("--keep-versions", "needs --on-conflict update: without it nothing is replaced");
+        }
         Some(ImportSettings {
             database: database?,
             ingest_connections: ingest_connections?,
             migrate: migrate?,
             log_format: log_format?,
+            options: RunOptions {
+                on_conflict: self.on_conflict,
+                keep_versions: self.keep_versions,
+                ..RunOptions::default()
+            },
         })
     }
 }
@@ -123,6 +147,18 @@ mod tests {
         let mistakes = read(&["--database-url", "", "--ingest-connections", "0"]).unwrap_err().to_string();
         assert!(mistakes.contains("DATABASE_URL is not set") && mistakes.contains("INGEST_CONNECTIONS must"));
         assert!(!mistakes.contains("DISCORD_TOKEN") && !mistakes.contains("DCE_BIN"));
+    }
+
+    #[test]
+    fn versions_are_kept_of_what_is_replaced() {
+        let options =
+            |arguments: &[&str]| read(&[&["--dry-run"], arguments].concat()).map(|settings| settings.options);
+        assert_eq!(options(&[]).unwrap(), RunOptions::default());
+        let updating = options(&["--on-conflict", "update", "--keep-versions"]).unwrap();
+        assert_eq!((updating.on_conflict, updating.keep_versions), (OnConflict::Update, true));
+        let mistakes = options(&["--keep-versions"]).unwrap_err().to_string();
+        assert!(mistakes.contains("--keep-versions needs --on-conflict update"), "{mistakes}");
+        assert!(CommandLine::try_parse_from(["import", "x", "--on-conflict", "replace"]).is_err());
     }
 
     #[test]

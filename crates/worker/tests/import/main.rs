@@ -7,3 +7,4 @@ mod forms;
 mod interrupted;
 mod recordings;
 mod support;
+mod update;
