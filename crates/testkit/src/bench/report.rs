@@ -1,14 +1,17 @@
 //! The result as a table and as a page.
 
 use std::fmt::Write as _;
+use std::time::Duration;
+
+use anyhow::Context as _;
 
 use crate::spread::Spread;
 
-/// How the lines are measured.
-const NOTES: &str = include_str!("notes.md");
-
 /// Everything that was measured.
 pub(crate) struct Report {
+    pub(crate) title: &'static str,
+    /// How the lines are measured.
+    pub(crate) notes: &'static str,
     pub(crate) machine: Vec<String>,
     pub(crate) command: &'static str,
     /// How often each line was measured.
@@ -55,6 +58,16 @@ impl Unit {
     }
 }
 
+/// For [`Unit::Milliseconds`].
+pub(crate) fn milliseconds(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1000.0
+}
+
+/// For [`Unit::Megabytes`].
+pub(crate) fn megabytes(kib: u32) -> f64 {
+    f64::from(kib) / 1024.0
+}
+
 /// Digits in groups of three.
 fn grouped(digits: &str) -> String {
     let mut shown = String::new();
@@ -80,7 +93,8 @@ impl Report {
 
     /// The summary as a page of the documentation.
     pub(crate) fn page(&self) -> String {
-        format!("# Benchmarks\n\nWritten by `{}`.\n\n{}\n{NOTES}", self.command, self.summary())
+        let Self { title, command, notes, .. } = self;
+        format!("# {title}\n\nWritten by `{command}`.\n\n{}\n{notes}", self.summary())
     }
 
     fn table(&self) -> String {
@@ -112,6 +126,21 @@ impl Report {
 }
 
 impl Line {
+    pub(crate) fn new(
+        what: impl Into<String>,
+        unit: Unit,
+        values: Vec<f64>,
+        goal: &'static str,
+    ) -> anyhow::Result<Self> {
+        let spread = Spread::of(values).context("nothing was measured")?;
+        Ok(Self { what: what.into(), unit, spread, is_single: false, goal })
+    }
+
+    pub(crate) fn once(what: &str, unit: Unit, value: f64, goal: &'static str) -> Self {
+        let spread = Spread { min: value, median: value, max: value };
+        Self { what: what.into(), unit, spread, is_single: true, goal }
+    }
+
     fn cells(&self) -> [String; 6] {
         let show = |value| self.unit.show(value);
         let Spread { min, median, max } = self.spread;
@@ -136,6 +165,8 @@ mod tests {
             goal,
         };
         let report = Report {
+            title: "x",
+            notes: "",
             machine: Vec::new(),
             command: "x",
             runs: String::new(),

@@ -25,6 +25,7 @@ const CREATIONS_PER_MINUTE: &str = "1000";
 /// What is running.
 pub(crate) struct Stack<'a> {
     worker: Running, // the processes before what they use
+    second: Option<Running>,
     _api: Running,
     pub(crate) postgres: &'a PrivatePostgres,
     pub(crate) pool: PgPool,
@@ -74,6 +75,7 @@ impl<'a> Stack<'a> {
             scenario,
             directory: directory.to_owned(),
             worker,
+            second: None,
             _api: api,
         })
     }
@@ -88,6 +90,29 @@ impl<'a> Stack<'a> {
     pub(crate) async fn replace_worker(&mut self) {
         self.stop_worker().await;
         self.worker = worker(self.postgres, &self.scenario, &self.directory).await;
+    }
+
+    /// One more worker.
+    pub(crate) async fn second_worker(&mut self) {
+        self.second = Some(worker(self.postgres, &self.scenario, &self.directory).await);
+    }
+
+    /// Ends it in order.
+    pub(crate) async fn end_second_worker(&mut self) {
+        if let Some(mut worker) = self.second.take() {
+            worker.signal(Signal::SIGTERM);
+            worker.wait(PATIENCE).await;
+        }
+    }
+
+    /// To the first worker.
+    pub(crate) fn signal_worker(&self, signal: Signal) {
+        self.worker.signal(signal);
+    }
+
+    /// The database.
+    pub(crate) fn url(&self) -> String {
+        self.postgres.url(DATABASE)
     }
 
     /// The most memory that the worker ever had, without DCE, in KiB.
@@ -127,13 +152,20 @@ impl<'a> Stack<'a> {
         self.completed(&job_id, start, look).await
     }
 
-    /// Waits for the end of an export that began at `start`.
-    pub(crate) async fn completed(
+    /// `POST /exports/{job_id}/cancel`.
+    pub(crate) async fn cancel(&self, job_id: &str) -> anyhow::Result<()> {
+        let request = self.client.post(format!("{}/exports/{job_id}/cancel", self.base));
+        request.send().await?.error_for_status()?;
+        Ok(())
+    }
+
+    /// Waits for the end of an export that began at `start`, and says how long it took.
+    pub(crate) async fn ended(
         &self,
         job_id: &str,
         start: Instant,
         look: Duration,
-    ) -> anyhow::Result<Completed> {
+    ) -> anyhow::Result<Duration> {
         let export = loop {
             let export = self.find(job_id).await?;
             if !export["finished_at"].is_null() {
@@ -142,8 +174,18 @@ impl<'a> Stack<'a> {
             ensure!(start.elapsed() < LONGEST_EXPORT, "the export does not end: {export}");
             tokio::time::sleep(look).await;
         };
-        let seen = start.elapsed();
         ensure!(export["status"] == "completed", "the export has failed: {export}");
+        Ok(start.elapsed())
+    }
+
+    /// The same, of an export that needs one attempt.
+    pub(crate) async fn completed(
+        &self,
+        job_id: &str,
+        start: Instant,
+        look: Duration,
+    ) -> anyhow::Result<Completed> {
+        let seen = self.ended(job_id, start, look).await?;
         let (attempt, inserted): (f64, i64) = sqlx::query_as(
             "SELECT extract(epoch FROM a.ended_at - a.started_at)::float8, r.inserted_count
                FROM export_channels r JOIN export_attempts a ON a.run_id = r.id WHERE r.job_id = $1::uuid",
