@@ -11,6 +11,8 @@ use dce_core::ids::Snowflake;
 use dce_core::settings::{Mistakes, Reader};
 use dce_core::telemetry::LogFormat;
 
+use crate::retention::arguments::{PruneArguments, PurgeArguments};
+
 /// The command line.
 #[derive(Debug, Parser)]
 #[command(
@@ -30,12 +32,16 @@ pub struct Cli {
 }
 
 /// What else the program can do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Subcommand)]
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
 pub enum Command {
     /// Bring the database's schema up to date and end
     Migrate,
     /// Ask the server on HOST and PORT whether it is alive; exit code 0 or 1
     Healthcheck,
+    /// Delete old messages or old exports; a later export may bring the messages back
+    Prune(PruneArguments),
+    /// Erase what an author wrote, a channel or a message, for good: later exports and imports leave it out
+    Purge(PurgeArguments),
 }
 
 /// Settings as text. The doc comments are the help.
@@ -100,7 +106,7 @@ pub struct Settings {
     pub limit: AdmissionLimit,
 }
 
-/// What migrating needs, checked.
+/// What commands on the database need, checked.
 #[derive(Debug)]
 pub struct Migrate {
     /// The database.

@@ -6,6 +6,7 @@ pub mod healthcheck;
 pub mod problem;
 pub mod request_id;
 pub mod request_log;
+pub mod retention;
 pub mod routes;
 pub mod startup;
 pub mod state;

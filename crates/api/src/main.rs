@@ -1,11 +1,12 @@
-//! `dce-api`: serves the REST API, brings the database up to date, or checks a running server.
+//! `dce-api`: serves the REST API, brings the database up to date, deletes and erases, or checks a running server.
 
 use std::io::IsTerminal;
 use std::process::ExitCode;
 
-use dce_api::config::{Cli, Command};
+use dce_api::config::{Cli, Command, RawSettings};
 use dce_api::startup::{Application, stop_requested};
-use dce_api::{config, healthcheck};
+use dce_api::{config, healthcheck, retention};
+use dce_core::db::DatabaseUrl;
 use dce_core::settings::{Mistakes, load_dotenv, parse_command_line};
 use dce_core::{db, telemetry};
 
@@ -42,7 +43,24 @@ fn run() -> anyhow::Result<()> {
             actix_web::rt::System::new().block_on(db::prepare(&database_url, true))?;
             tracing::info!(database = ?database_url, "database.migrated");
         }
+        Some(Command::Prune(arguments)) => {
+            let settings = arguments.settings()?;
+            let database_url = for_commands(&cli.raw)?;
+            actix_web::rt::System::new().block_on(retention::prune(&database_url, &settings))?;
+        }
+        Some(Command::Purge(arguments)) => {
+            let settings = arguments.settings()?;
+            let database_url = for_commands(&cli.raw)?;
+            actix_web::rt::System::new().block_on(retention::purge(&database_url, settings))?;
+        }
         Some(Command::Healthcheck) => healthcheck::check(cli.raw.address()?)?,
     }
     Ok(())
+}
+
+/// The database of a command whose results are on standard output: only what goes wrong is logged, on standard error.
+fn for_commands(raw: &RawSettings) -> anyhow::Result<DatabaseUrl> {
+    let config::Migrate { database_url, log_format } = raw.migrate(std::io::stderr().is_terminal())?;
+    telemetry::init_on_stderr(log_format, "warn,sqlx=error");
+    Ok(database_url)
 }

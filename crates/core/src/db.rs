@@ -5,8 +5,8 @@ use std::str::FromStr;
 use std::time::{Duration, Instant};
 
 use sqlx::migrate::MigrateError;
-pub use sqlx::postgres::PgPool;
-use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions, PgSslMode};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgSslMode};
+pub use sqlx::postgres::{PgConnection, PgPool};
 use sqlx::{ConnectOptions, Connection, Executor};
 
 use crate::queue;
@@ -91,6 +91,8 @@ enum Purpose {
     Control,
     /// Bulk writes: may take as long as a batch takes.
     Ingest,
+    /// Deletes in batches: gives way to whoever else needs a row.
+    Maintenance,
     /// Waits for notifications.
     Listen,
 }
@@ -107,6 +109,11 @@ impl Purpose {
             Self::Ingest => {
                 "SET lock_timeout = '1s'; SET statement_timeout = '5min'; \
                  SET idle_in_transaction_session_timeout = '60s'"
+            }
+            // Waits for a row half as long as ingest does. Counting a big archive takes a while.
+            Self::Maintenance => {
+                "SET lock_timeout = '500ms'; SET statement_timeout = '30min'; \
+                 SET idle_in_transaction_session_timeout = '10s'"
             }
             Self::Listen => "SET statement_timeout = 0",
         }
@@ -173,6 +180,13 @@ pub async fn connect_ingest(url: &DatabaseUrl, name: &str) -> sqlx::Result<PgCon
         Ok(connection)
     };
     tokio::time::timeout(CONNECT_LIMIT, connect).await.map_err(|_| sqlx::Error::PoolTimedOut)?
+}
+
+/// One session for commands that count and delete much.
+pub async fn connect_maintenance(url: &DatabaseUrl, name: &str) -> Result<PgConnection, DbError> {
+    let mut connection = connect_once(url).await?;
+    set_up(&mut connection, Purpose::Maintenance, name).await.map_err(DbError::Connect)?;
+    Ok(connection)
 }
 
 async fn connect_once(url: &DatabaseUrl) -> Result<PgConnection, DbError> {

@@ -195,18 +195,24 @@ proptest! {
         micros in -62_000_000_000_000_000_i64..250_000_000_000_000_000,
         content in any::<Option<String>>(),
         name in any::<Option<String>>(),
+        author in any::<Option<u64>>(),
     ) {
+        let author = author.map(|id| id.to_string());
         let timestamp = DateTime::<Utc>::from_timestamp_micros(micros).unwrap();
         let json = json!({
-            "id": id.to_string(), "timestamp": timestamp.to_rfc3339(), "content": content, "author": {"name": name},
+            "id": id.to_string(), "timestamp": timestamp.to_rfc3339(), "content": content, "author": {"id": author, "name": name},
         });
         let mut batch = Batch::new(&origin(), 64);
         for _ in 0..3 {
             push(&mut batch, &json.to_string(), 0, 0);
         }
-        let rows = rows(&batch.seal());
+        let sealed = batch.seal();
+        let rows = rows(&sealed);
         prop_assert_eq!(rows.len(), 3);
-        for row in &rows {
+        prop_assert_eq!(sealed.author_id(3), None);
+        for (place, row) in rows.iter().enumerate() {
+            prop_assert_eq!(sealed.author_id(place), author.as_deref());
+            prop_assert_eq!(text(row, "author_id"), author.clone());
             prop_assert_eq!(text(row, "message_id").unwrap(), id.to_string());
             prop_assert_eq!(time(row, "timestamp"), Some(timestamp));
             prop_assert_eq!(text(row, "content"), content.clone());

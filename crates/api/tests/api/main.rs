@@ -9,6 +9,7 @@ mod outages;
 mod problems;
 mod proxy;
 mod request_ids;
+mod retention;
 mod settings;
 mod support;
 mod waiting;

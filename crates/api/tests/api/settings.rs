@@ -118,6 +118,8 @@ fn the_help_documents_every_variable_and_shows_no_value() {
         "MAX_PARALLEL_RUNS",
         "migrate",
         "healthcheck",
+        "prune",
+        "purge",
     ] {
         assert!(text.contains(name), "{name} is not in the help: {text}");
     }

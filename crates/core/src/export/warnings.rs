@@ -58,6 +58,10 @@ warnings! {
     MessageShortened = "message_shortened",
         "Messages larger than 16 MB were stored without the users of their reactions.",
         "Nothing to do: everything else of them is kept, and each reaction still has its count.";
+    /// What was erased for good came again.
+    ErasedMessages = "erased_messages",
+        "Some messages were left out because they, their author or their channel were erased from this archive.",
+        "Nothing to do if that is meant. To let them in again, delete the row from the table erasures, then export again.";
 }
 
 impl WarningKind {
@@ -125,6 +129,8 @@ pub struct Counters {
     pub users_left_out: u64,
     /// Which messages these are.
     pub shortened_ids: FirstIds,
+    /// Messages that were not stored because they are erased.
+    pub erased: u64,
 }
 
 impl Counters {
@@ -138,6 +144,7 @@ impl Counters {
         self.shortened += later.shortened;
         self.users_left_out += later.users_left_out;
         self.shortened_ids.extend(later.shortened_ids.as_slice().iter().copied());
+        self.erased += later.erased;
     }
 
     /// The warnings of a run: an array of `{code, message, action, count, …}`. `repaired`: messages with replaced
@@ -160,6 +167,9 @@ impl Counters {
             warning["users"] = self.users_left_out.into();
             warning["message_ids"] = json!(self.shortened_ids.as_slice());
             warnings.push(warning);
+        }
+        if self.erased > 0 {
+            warnings.push(WarningKind::ErasedMessages.counted(self.erased));
         }
         warnings.into()
     }
@@ -184,6 +194,7 @@ impl Counters {
             shortened: number(&shortened["count"]),
             users_left_out: number(&shortened["users"]),
             shortened_ids,
+            erased: number(&find(WarningKind::ErasedMessages)["count"]),
         }
     }
 }
@@ -197,7 +208,8 @@ mod tests {
     fn counters() -> impl Strategy<Value = Counters> {
         let count = || prop_oneof![Just(0), 1..u64::from(u32::MAX)];
         let ids = proptest::collection::vec(any::<u64>().prop_map(Snowflake::new), 0..30);
-        (count(), count(), count(), count(), ids).prop_map(|(blank, short, missing, left_out, ids)| {
+        let all = (count(), count(), count(), count(), count(), ids);
+        all.prop_map(|(blank, short, missing, left_out, erased, ids)| {
             let mut shortened_ids = FirstIds::default();
             let shortened = ids.len() as u64;
             shortened_ids.extend(ids);
@@ -208,6 +220,7 @@ mod tests {
                 shortened,
                 users_left_out: if shortened > 0 { left_out } else { 0 },
                 shortened_ids,
+                erased,
             }
         })
     }

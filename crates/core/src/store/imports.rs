@@ -183,19 +183,24 @@ pub struct Counts {
     pub inserted: i64,
     /// Archived ones among them that were replaced.
     pub updated: i64,
+    /// Those that are erased, and were left out.
+    pub erased: u64,
 }
 
 /// As the run's row says.
 pub async fn counts(pool: &PgPool, run_id: Uuid) -> Result<Counts, StoreError> {
-    let counts = sqlx::query_as!(
-        Counts,
-        "SELECT message_count AS messages, inserted_count AS inserted, updated_count AS updated FROM export_channels
-          WHERE id = $1",
+    let row = sqlx::query!(
+        "SELECT message_count, inserted_count, updated_count, warnings FROM export_channels WHERE id = $1",
         run_id
     )
     .fetch_one(pool)
     .await?;
-    Ok(counts)
+    Ok(Counts {
+        messages: row.message_count,
+        inserted: row.inserted_count,
+        updated: row.updated_count,
+        erased: Counters::of(&row.warnings).erased,
+    })
 }
 
 /// Whether the export is an import. Its runs are all of one kind, and kinds never change.

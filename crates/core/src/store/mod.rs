@@ -7,9 +7,13 @@ pub mod backends;
 pub mod channels;
 pub mod control;
 pub mod ends;
+pub mod erasures;
 pub mod exports;
 pub mod imports;
+pub mod prune;
+pub mod purge;
 pub mod reconcile;
+pub mod removal;
 pub mod runs;
 pub mod tokens;
 pub mod view;
@@ -73,6 +77,11 @@ impl StoreError {
     /// look after it.
     pub fn is_exhausted(&self) -> bool {
         self.code().is_some_and(|code| code != "53300" && (code.starts_with("53") || code.starts_with("58")))
+    }
+
+    /// A row with this key is there already (23505).
+    pub fn is_duplicate(&self) -> bool {
+        self.code().as_deref() == Some("23505")
     }
 
     /// The database takes no writes (25006), e.g. a free Supabase project over 500 MB.

@@ -2,14 +2,17 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test ends where its story breaks")]
 
 mod admission;
+mod archive;
 mod control;
 mod coverage;
+mod erasing;
 mod fences;
 mod imports;
 mod pruning;
 mod queue;
 mod races;
 mod rescue;
+mod retention;
 mod schema;
 mod states;
 mod stories;

@@ -55,7 +55,8 @@ impl Document {
         Channel::file(file)
     }
 
-    fn text(&self) -> String {
+    /// As DCE writes it.
+    pub(crate) fn text(&self) -> String {
         let Self { head, messages, .. } = self;
         if messages.is_empty() {
             return format!("{head}\n  \"messages\": [],\n  \"messageCount\": 0\n}}");

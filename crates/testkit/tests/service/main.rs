@@ -8,6 +8,7 @@ mod control;
 mod document;
 mod documents;
 mod endings;
+mod erasure;
 mod failures;
 mod fenced;
 mod limits;

@@ -177,6 +177,7 @@ impl Import<'_> {
         tally.counts.messages += counts.messages;
         tally.counts.inserted += counts.inserted;
         tally.counts.updated += counts.updated;
+        tally.counts.erased += counts.erased;
         let said = match (recorded, outcome) {
             (Ok(RunStatus::Completed), _) => {
                 tally.completed += 1;
@@ -267,7 +268,12 @@ fn told(counts: Counts) -> String {
         0 => String::new(),
         updated => format!(", {updated} updated"),
     };
-    format!("{}, {} new{replaced}", messages_in_words(counts.messages.unsigned_abs()), counts.inserted)
+    let left_out = match counts.erased {
+        0 => String::new(),
+        erased => format!(", {erased} erased before and left out"),
+    };
+    let messages = messages_in_words(counts.messages.unsigned_abs());
+    format!("{messages}, {} new{replaced}{left_out}", counts.inserted)
 }
 
 /// Why nothing more is begun after this, if so.

@@ -2,7 +2,7 @@
 //!
 //! Format: <https://www.postgresql.org/docs/current/sql-copy.html#SQL-COPY-BINARY-FORMAT>.
 
-use bytes::{BufMut, BytesMut};
+use bytes::{Buf, BufMut, BytesMut};
 use chrono::{DateTime, Utc};
 use dce_core::export::warnings::Counters;
 use dce_core::ids::Snowflake;
@@ -265,6 +265,16 @@ impl SealedBatch {
         std::str::from_utf8(raw).unwrap_or_default()
     }
 
+    /// Who wrote the message at this place, as the row says.
+    pub fn author_id(&self, index: usize) -> Option<&str> {
+        let place = self.0.places.get(index)?;
+        let mut row = self.0.rows.get(place.row_start..place.raw_end)?;
+        row.try_get_i16().ok()?; // the number of columns
+        take_field(&mut row)?; // channel_id
+        take_field(&mut row)?; // message_id
+        std::str::from_utf8(take_field(&mut row)?).ok()
+    }
+
     /// A COPY stream like [`Self::stream`], of these rows alone.
     pub fn select(&self, indexes: impl IntoIterator<Item = usize>) -> Vec<u8> {
         let (rows, places) = (&self.0.rows, &self.0.places);
@@ -308,6 +318,12 @@ fn put_len(rows: &mut impl BufMut, len: usize) {
 fn put_field(rows: &mut impl BufMut, field: &[u8]) {
     put_len(rows, field.len());
     rows.put_slice(field);
+}
+
+/// The next field of a row; `None`: it is null.
+fn take_field<'a>(row: &mut &'a [u8]) -> Option<&'a [u8]> {
+    let length = usize::try_from(row.try_get_i32().ok()?).ok()?;
+    row.split_off(..length)
 }
 
 fn put_text(rows: &mut impl BufMut, text: Option<&str>) {

@@ -2,6 +2,7 @@
 
 pub mod batch;
 mod document;
+mod erasure;
 mod essence;
 pub mod frame;
 mod grammar;
@@ -20,4 +21,5 @@ pub mod sessions;
 mod text;
 mod tokens;
 mod users;
+mod write_error;
 pub mod writer;

@@ -12,21 +12,23 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use dce_core::ids::Snowflake;
-use dce_core::store::StoreError;
 use dce_core::store::channels::{self, Channel, Described};
 use dce_core::store::runs::{Checkpoint, ClaimedRun, Fence, RunOptions, checkpoint, note_backend};
+use dce_core::store::{StoreError, erasures};
 use sqlx::Connection;
 use sqlx::postgres::{PgConnection, PgTransaction};
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
 use super::batch::SealedBatch;
+use super::erasure;
 use super::id_range::IdRange;
 use super::ledger::Ledger;
 use super::missing::{self, Gap, Window};
 use super::probe::{self, Found};
 use super::rows::{self, Way, Written};
 use super::sessions::Sessions;
+pub use super::write_error::WriteError;
 
 /// A batch is repeated for so long while the database is away; the fence decides whether it may still be written.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -34,29 +36,8 @@ const PATIENCE: Duration = Duration::from_mins(1);
 const TRY_LIMIT: Duration = Duration::from_secs(30);
 /// Pause between two tries.
 const PAUSE: Duration = Duration::from_millis(500);
-
 /// What needs no writing is told after this time.
 const TOLD_EVERY: Duration = Duration::from_millis(250);
-
-/// Why a batch was not written.
-#[derive(Debug, thiserror::Error)]
-pub enum WriteError {
-    /// The fence did not hold: somebody else owns the run. Nothing of the batch is stored.
-    #[error("the run is no longer this worker's")]
-    Lost,
-    /// The database was away for longer than a batch is repeated.
-    #[error("the database is away: {0}")]
-    Unavailable(#[source] StoreError),
-    /// The database takes no writes.
-    #[error("the database is read-only: {0}")]
-    ReadOnly(#[source] StoreError),
-    /// The database answers, but lacked what it needs for longer than a batch is repeated.
-    #[error("the database is short of something: {0}")]
-    Exhausted(#[source] StoreError),
-    /// The database refused the rows.
-    #[error("the database refused the rows: {0}")]
-    Refused(#[source] StoreError),
-}
 
 /// Writes the batches of one attempt, several at once if there are sessions for it.
 #[derive(Debug)]
@@ -186,8 +167,12 @@ impl<'a> Writer<'a> {
         let last = batch.summary().span.map(|span| span.highest_id);
         let window = self.window.filter(|_| in_order);
         let answers_for = window.zip(last).and_then(|(window, last)| window.up_to(last, before));
-        self.commit(Job::Batch(batch, answers_for), |ledger| ledger.with(number, *batch.summary(), in_order))
-            .await
+        self.commit(Job::Batch(batch, answers_for), |ledger, erased| {
+            let mut summary = *batch.summary();
+            summary.counters.erased = erased;
+            ledger.with(number, summary, in_order)
+        })
+        .await
     }
 
     /// DCE has read to the end of the window: what is archived above the last message is missing too, if the run is to
@@ -201,7 +186,7 @@ impl<'a> Writer<'a> {
             window.rest(books.ledger.checkpoint().cursor).filter(|_| has_read && books.ledger.is_in_order())
         };
         match range {
-            Some(range) => self.commit(Job::Rest(range), Ledger::clone).await,
+            Some(range) => self.commit(Job::Rest(range), |ledger, _| ledger.clone()).await,
             None => Ok(()),
         }
     }
@@ -219,10 +204,11 @@ impl<'a> Writer<'a> {
         if !untold {
             return Ok(());
         }
-        self.commit(Job::Tell, |ledger| if complete { ledger.completed() } else { ledger.clone() }).await
+        self.commit(Job::Tell, |ledger, _| if complete { ledger.completed() } else { ledger.clone() }).await
     }
 
-    async fn commit(&self, job: Job<'_>, after: impl Fn(&Ledger) -> Ledger) -> Result<(), WriteError> {
+    /// `after`: the ledger once it is done, with so many messages left out because they are erased.
+    async fn commit(&self, job: Job<'_>, after: impl Fn(&Ledger, u64) -> Ledger) -> Result<(), WriteError> {
         let mut started = Instant::now();
         let mut way = Way::Direct;
         loop {
@@ -238,7 +224,7 @@ impl<'a> Writer<'a> {
             };
             // From now on through staging: a row is there already, or an unanswered COMMIT may have put them all there.
             way = Way::Staged;
-            if is_duplicate(&error) {
+            if error.is_duplicate() {
                 continue;
             }
             if error.is_read_only() {
@@ -263,7 +249,7 @@ impl<'a> Writer<'a> {
     async fn try_commit(
         &self,
         job: Job<'_>,
-        after: &impl Fn(&Ledger) -> Ledger,
+        after: &impl Fn(&Ledger, u64) -> Ledger,
         way: Way,
     ) -> Result<Done, StoreError> {
         let mut session = self.sessions.acquire().await?;
@@ -283,12 +269,16 @@ impl<'a> Writer<'a> {
         &self,
         connection: &mut PgConnection,
         job: Job<'_>,
-        after: &impl Fn(&Ledger) -> Ledger,
+        after: &impl Fn(&Ledger, u64) -> Ledger,
         way: Way,
     ) -> Result<Done, StoreError> {
-        let (batch, found) = match job {
-            Job::Tell => (None, Found::default()),
-            Job::Rest(range) => return self.mark(connection, range, None).await,
+        match job {
+            Job::Tell => {
+                let tx = connection.begin().await?;
+                let told = self.settle(tx, Written::default(), &|ledger: &Ledger| after(ledger, 0)).await;
+                told.map(|()| Done::All)
+            }
+            Job::Rest(range) => self.mark(connection, range, None).await,
             Job::Batch(batch, answers_for) => {
                 let found = probe::look(connection, batch, self.options.on_conflict, answers_for).await?;
                 // Before the cursor moves beyond it, so that no attempt has to remember it.
@@ -297,25 +287,42 @@ impl<'a> Writer<'a> {
                 {
                     return Ok(Done::Part);
                 }
-                if found.is_settled() && self.defer(after).await {
+                if found.is_settled() && self.defer(&|ledger: &Ledger| after(ledger, 0)).await {
                     return Ok(Done::All);
                 }
-                (Some(batch), found)
+                self.store(connection, batch, found, after, way).await
             }
+        }
+    }
+
+    /// Writes what was found new or changed, but for what is erased.
+    async fn store(
+        &self,
+        connection: &mut PgConnection,
+        batch: &SealedBatch,
+        mut found: Found,
+        after: &impl Fn(&Ledger, u64) -> Ledger,
+        way: Way,
+    ) -> Result<Done, StoreError> {
+        let mut tx = connection.begin_with(erasures::BEGIN_BATCH).await?;
+        let stored = async {
+            let erased = erasure::leave_out(&mut tx, batch, &mut found).await?;
+            let written = rows::write(&mut tx, batch, &found, way, self.options.keep_versions).await?;
+            Ok((written, erased))
         };
-        let mut tx = connection.begin().await?;
-        let written = match batch {
-            Some(batch) => rows::write(&mut tx, batch, &found, way, self.options.keep_versions).await,
-            None => Ok(Written::default()),
-        };
-        match written {
-            Ok(written) => self.settle(tx, written, after).await?,
+        let (written, erased) = match stored.await {
+            Ok(stored) => stored,
             Err(error) => {
                 tx.rollback().await?;
                 return Err(error);
             }
+        };
+        let after = |ledger: &Ledger| after(ledger, erased);
+        if found.is_settled() && self.defer(&after).await {
+            tx.rollback().await?; // everything in it is erased: there is nothing to commit
+            return Ok(Done::All);
         }
-        Ok(Done::All)
+        self.settle(tx, written, &after).await.map(|()| Done::All)
     }
 
     /// Marks what is missing in the range; a transaction of its own, fenced like every other.
@@ -390,9 +397,4 @@ impl<'a> Writer<'a> {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// 23505: a row is there already.
-fn is_duplicate(error: &StoreError) -> bool {
-    matches!(error, StoreError::Database(sqlx::Error::Database(error)) if error.is_unique_violation())
 }

@@ -1,0 +1,199 @@
+//! What `dce-api prune` and `dce-api purge` are told on the command line.
+
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use clap::Args;
+use dce_core::ids::Snowflake;
+use dce_core::settings::{Mistakes, Reader};
+use dce_core::store::erasures::Subject;
+
+/// What an age may be; 0: everything.
+const AGES: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(100 * 365 * 24 * 60 * 60);
+
+/// What is to be pruned, as it was given.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+#[command(
+    after_help = "Without --yes it only counts. Nothing keeps pruned messages from coming back: an export that reads \
+                        so far back archives them again. To erase for good, use purge."
+)]
+pub struct PruneArguments {
+    /// Delete messages that were sent longer ago than this, such as 90d; 0s: all
+    #[arg(long, value_name = "AGE")]
+    older_than: Option<String>,
+    /// Only messages of this channel or thread
+    #[arg(long, value_name = "ID")]
+    channel: Option<String>,
+    /// Delete exports that ended longer ago than this, with their runs and attempts; their messages stay
+    #[arg(long, value_name = "AGE")]
+    exports_older_than: Option<String>,
+    /// Do it
+    #[arg(long)]
+    yes: bool,
+}
+
+/// An age, and how it was given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Age {
+    /// How long that is.
+    pub span: Duration,
+    /// For whoever gave it.
+    pub text: String,
+}
+
+/// What is to be pruned, checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PruneSettings {
+    /// Messages that were sent longer ago.
+    pub messages: Option<Age>,
+    /// Only those of this channel.
+    pub channel: Option<Snowflake>,
+    /// Exports that ended longer ago.
+    pub exports: Option<Age>,
+    /// Whether to delete; else to count.
+    pub yes: bool,
+}
+
+impl PruneArguments {
+    /// Checks them and says all that is wrong.
+    pub fn settings(&self) -> Result<PruneSettings, Mistakes> {
+        let mut reader = Reader::default();
+        let mut age = |name: &str, value: &Option<String>| {
+            let text = value.clone()?;
+            Some(Age { span: reader.duration(name, &text, AGES)?, text })
+        };
+        let messages = age("--older-than", &self.older_than);
+        let exports = age("--exports-older-than", &self.exports_older_than);
+        let channel = self.channel.as_ref().and_then(|text| reader.parsed("--channel", text));
+        if self.older_than.is_none() && self.exports_older_than.is_none() {
+            reader.mistake(
+                "--older-than",
+                "or --exports-older-than must say what to delete, such as --older-than 90d",
+            );
+        } else if self.channel.is_some() && self.older_than.is_none() {
+            reader.mistake("--channel", "needs --older-than: exports are deleted as a whole");
+        }
+        reader.finish(Some(PruneSettings { messages, channel, exports, yes: self.yes }))
+    }
+}
+
+/// What is to be erased, as it was given.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+#[command(
+    after_help = "Without --yes it only counts. What others wrote about an author stays, and so does the author's name \
+                        where others mention, quote or react: see docs/retention.md."
+)]
+pub struct PurgeArguments {
+    /// Erase everything that this user, bot or webhook wrote, in all channels
+    #[arg(long, value_name = "ID")]
+    author: Option<String>,
+    /// Erase all messages of this channel or thread
+    #[arg(long, value_name = "ID")]
+    channel: Option<String>,
+    /// Erase this message
+    #[arg(long, value_name = "ID")]
+    message: Option<String>,
+    /// Do it
+    #[arg(long)]
+    yes: bool,
+}
+
+/// What is to be erased, checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PurgeSettings {
+    /// Whose messages.
+    pub subject: Subject,
+    /// Whether to erase; else to count.
+    pub yes: bool,
+}
+
+impl PurgeArguments {
+    /// Checks them and says all that is wrong.
+    pub fn settings(&self) -> Result<PurgeSettings, Mistakes> {
+        let mut reader = Reader::default();
+        let mut id =
+            |name: &str, value: &Option<String>| value.as_ref().and_then(|text| reader.parsed(name, text));
+        let given = [
+            self.author.as_ref().map(|_| id("--author", &self.author).map(Subject::Author)),
+            self.channel.as_ref().map(|_| id("--channel", &self.channel).map(Subject::Channel)),
+            self.message.as_ref().map(|_| id("--message", &self.message).map(Subject::Message)),
+        ];
+        let mut given = given.into_iter().flatten();
+        let (subject, another) = (given.next(), given.next());
+        if subject.is_none() || another.is_some() {
+            reader.mistake("--author", "or --channel or --message must say what to erase: one of them, once");
+        }
+        reader.finish(subject.flatten().map(|subject| PurgeSettings { subject, yes: self.yes }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Prune {
+        #[command(flatten)]
+        arguments: PruneArguments,
+    }
+
+    #[derive(Parser)]
+    struct Purge {
+        #[command(flatten)]
+        arguments: PurgeArguments,
+    }
+
+    fn prune(line: &str) -> Result<PruneSettings, String> {
+        let parsed = Prune::try_parse_from(line.split_whitespace()).map_err(|error| error.to_string())?;
+        parsed.arguments.settings().map_err(|mistakes| mistakes.to_string())
+    }
+
+    fn purge(line: &str) -> Result<PurgeSettings, String> {
+        let parsed = Purge::try_parse_from(line.split_whitespace()).map_err(|error| error.to_string())?;
+        parsed.arguments.settings().map_err(|mistakes| mistakes.to_string())
+    }
+
+    #[test]
+    fn without_yes_it_only_counts() {
+        let days = |days: u64| {
+            Some(Age { span: Duration::from_secs(days * 24 * 60 * 60), text: format!("{days}d") })
+        };
+        let (channel, exports) = (Some(Snowflake::new(7)), None);
+        let counting = PruneSettings { messages: days(90), channel, exports, yes: false };
+        assert_eq!(prune("prune --older-than 90d --channel 7").unwrap(), counting);
+        let exports = PruneSettings { messages: None, channel: None, exports: days(180), yes: true };
+        assert_eq!(prune("prune --exports-older-than 180d --yes").unwrap(), exports);
+        assert_eq!(prune("prune --older-than 0s").unwrap().messages.unwrap().span, Duration::ZERO);
+
+        let author = PurgeSettings { subject: Subject::Author(Snowflake::new(7)), yes: false };
+        assert_eq!(purge("purge --author 7").unwrap(), author);
+        let message = PurgeSettings { subject: Subject::Message(Snowflake::new(7)), yes: true };
+        assert_eq!(purge("purge --message 7 --yes").unwrap(), message);
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_with_its_remedy() {
+        for (line, remedy) in [
+            ("prune", "must say what to delete, such as --older-than 90d"),
+            ("prune --yes", "must say what to delete"),
+            ("prune --channel 7 --exports-older-than 1d", "--channel needs --older-than"),
+            ("prune --older-than 90", "--older-than must be a time span"),
+            ("prune --exports-older-than soon", "--exports-older-than must be a time span"),
+            ("prune --older-than 1d --channel general", "--channel must be a Discord id"),
+        ] {
+            let told = prune(line).unwrap_err();
+            assert!(told.contains(remedy), "{line}: {told}");
+        }
+        for (line, remedy) in [
+            ("purge", "must say what to erase: one of them"),
+            ("purge --author 1 --channel 2", "one of them, once"),
+            ("purge --author 1 --author 2", "--author <ID>"),
+            ("purge --author somebody", "--author must be a Discord id"),
+        ] {
+            let told = purge(line).unwrap_err();
+            assert!(told.contains(remedy), "{line}: {told}");
+        }
+    }
+}
