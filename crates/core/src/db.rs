@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use sqlx::migrate::MigrateError;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgSslMode};
 pub use sqlx::postgres::{PgConnection, PgPool};
-use sqlx::{ConnectOptions, Connection, Executor};
+use sqlx::{ConnectOptions, Connection, Executor, Row};
 
 use crate::queue;
 
@@ -152,12 +152,15 @@ fn pool(url: &DatabaseUrl, purpose: Purpose, name: &str, max: u32) -> PgPool {
 /// without end, with the place of the session taken.
 async fn is_fit(connection: &mut PgConnection, age: Duration) -> sqlx::Result<bool> {
     // In a transaction `now()` is as old as its BEGIN: one whose caller left in the middle of it stays open (sqlx 0.9).
-    let look = sqlx::query_as(
+    // In the simple protocol, because in the extended one a statement's time is that of its Execute message and `now()`
+    // that of its Bind.
+    let look = sqlx::raw_sql(
         "SELECT current_setting('transaction_read_only') = 'on', now() <> statement_timestamp()",
     )
     .fetch_one(connection);
     let looked = tokio::time::timeout(RELEASE_LIMIT, look).await;
-    let (read_only, in_transaction): (bool, bool) = looked.map_err(|_| sqlx::Error::PoolTimedOut)??;
+    let look = looked.map_err(|_| sqlx::Error::PoolTimedOut)??;
+    let (read_only, in_transaction): (bool, bool) = (look.try_get(0)?, look.try_get(1)?);
     // One that was opened while the database took no writes may stay so when the database does not.
     Ok(!in_transaction && (!read_only || age < READ_ONLY_AGE))
 }

@@ -14,6 +14,7 @@ mod races;
 mod rescue;
 mod retention;
 mod schema;
+mod sessions;
 mod states;
 mod stories;
 mod support;
