@@ -2,6 +2,7 @@
 
 use dce_worker::ingest::frame::{DocumentEnd, Frame, FrameError, Framer};
 use dce_worker::ingest::header::Header;
+use dce_worker::ingest::message::Message;
 
 use crate::strict::Strict;
 
@@ -57,7 +58,10 @@ pub fn read<'a>(cap: usize, chunks: impl IntoIterator<Item = &'a [u8]>) -> Readi
                     assert!(header.is_none() && messages.is_empty(), "the header comes once and first");
                     header = Some(*read);
                 }
-                Frame::Message { json, repairs, left_out, source_bytes } => {
+                Frame::Message { json, members, repairs, left_out, source_bytes } => {
+                    if let Some(members) = members {
+                        assert_eq!(Message::of(json, members), Message::parse(json));
+                    }
                     assert!(header.is_some(), "the header comes before messages");
                     messages.push(Emitted { json: json.to_owned(), repairs, left_out, source_bytes });
                 }

@@ -9,6 +9,7 @@ use std::io;
 use std::num::NonZeroU32;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
@@ -349,6 +350,20 @@ impl ScenarioDir {
     /// What to call instead of DCE.
     pub fn dce_bin(&self) -> PathBuf {
         self.dir().join(DCE_NAME)
+    }
+
+    /// The stand-in by hand, in the environment that the worker gives DCE.
+    pub fn dce(&self) -> Command {
+        let mut command = Command::new(self.dce_bin());
+        command.envs([("DISCORD_TOKEN", "any"), ("TZ", "UTC"), ("FUCK_RUSSIA", "1")]);
+        command
+    }
+
+    /// An export of a whole channel into one file, by hand.
+    pub fn export(&self, channel: &str, file: &Path) -> Command {
+        let mut command = self.dce();
+        command.args(["export", "-c", channel, "-f", "Json", "--utc", "--markdown", "false", "-o"]).arg(file);
+        command
     }
 
     /// All calls so far, oldest first.

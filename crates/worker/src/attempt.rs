@@ -87,7 +87,8 @@ pub(crate) async fn attempt(
     let (stall_limit, total_limit) = (settings.stall_timeout, settings.export_timeout);
     let mut watch = Watch::new(parts.clone(), dce.progress(), stall_limit, total_limit)
         .with_disk(Arc::clone(&shared.disk), settings.attempt_disk_limit);
-    let trial = matches!(permission, Permission::Trial(_)).then(|| Tried::watch(shared, writer.described()));
+    let trial =
+        matches!(permission, Permission::Trial(_)).then(|| Tried::watch(shared, writer.books().described()));
 
     // Until DCE has ended, by itself or because somebody has a reason to stop it.
     let mut order = Order::Continue;
@@ -125,9 +126,9 @@ pub(crate) async fn attempt(
     };
     let outcome = unless_ordered(pin!(last_writes), lease, order).await;
     if let Some(trial) = &trial {
-        trial.ended(shared, &outcome, writer.is_described()).await;
+        trial.ended(shared, &outcome, writer.books().is_described()).await;
     }
-    let messages = writer.messages();
+    let messages = writer.books().messages();
     Attempt { outcome, report: report(shared, &exit), messages, was_trial: trial.is_some() }
 }
 

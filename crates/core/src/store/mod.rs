@@ -10,6 +10,7 @@ pub mod ends;
 pub mod erasures;
 pub mod exports;
 pub mod imports;
+pub mod messages;
 pub mod prune;
 pub mod purge;
 pub mod reconcile;

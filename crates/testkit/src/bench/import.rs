@@ -100,12 +100,7 @@ pub(crate) fn edited(file: &Path, copy: &Path) -> anyhow::Result<u32> {
 /// What the stand-in writes of this channel.
 pub(crate) async fn document(stack: &Stack<'_>, channel: &str) -> anyhow::Result<PathBuf> {
     let file = stack.directory.join(format!("{channel}.json"));
-    let output = Command::new(stack.scenario.dce_bin())
-        .args(["export", "-c", channel, "-f", "Json", "--utc", "--markdown", "false", "-o"])
-        .arg(&file)
-        .envs([("DISCORD_TOKEN", "any"), ("TZ", "UTC"), ("FUCK_RUSSIA", "1")])
-        .output()
-        .await?;
+    let output = Command::from(stack.scenario.export(channel, &file)).output().await?;
     ensure!(output.status.success(), "the stand-in: {}", String::from_utf8_lossy(&output.stderr));
     Ok(file)
 }

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
+use tokio::process::Command;
 
 use crate::exit;
 use crate::measure::{BACKGROUND, FIRST_SINGLE, PACED, POSTS, TEN, TEN_THOUSAND, empty};
@@ -48,11 +49,7 @@ async fn time_of_standin(stack: &Stack<'_>) -> anyhow::Result<Duration> {
     let output = arguments.iter().position(|argument| argument == "-o").context("a call without -o")? + 1;
     arguments[output] = stack.directory.join("by-hand.json").display().to_string();
     let start = Instant::now();
-    let output = tokio::process::Command::new(stack.scenario.dce_bin())
-        .args(arguments)
-        .envs([("DISCORD_TOKEN", "any"), ("TZ", "UTC"), ("FUCK_RUSSIA", "1")])
-        .output()
-        .await?;
+    let output = Command::from(stack.scenario.dce()).args(arguments).output().await?;
     let took = start.elapsed();
     ensure!(output.status.success(), "the stand-in: {}", String::from_utf8_lossy(&output.stderr));
     Ok(took)

@@ -4,14 +4,19 @@ use dce_testkit::scenario::{Channel, Scenario};
 
 use crate::report::Line;
 use crate::stack::Stack;
+use crate::throughput::Subject;
 use crate::{fleet, latency, throughput};
 
 /// Channels of the scenario.
 pub(crate) const TEN: &str = "810000000000000001";
 pub(crate) const TEN_THOUSAND: &str = "810000000000000002";
 pub(crate) const PACED: &str = "810000000000000003";
-const HUNDRED_THOUSAND: &str = "810000000000000004";
-const MILLION: &str = "810000000000000005";
+const TENS_OF_THOUSANDS: Subject =
+    Subject { channel: TEN_THOUSAND, messages: 10_000, name: "10,000 messages" };
+const HUNDRED_THOUSAND: Subject =
+    Subject { channel: "810000000000000004", messages: 100_000, name: "100,000 messages" };
+const MILLION: Subject =
+    Subject { channel: "810000000000000005", messages: 1_000_000, name: "1,000,000 messages" };
 pub(crate) const BACKGROUND: &str = "810000000000000006";
 /// Four at DCE's pace, four at full speed.
 pub(crate) const FLEET: [&str; 4] =
@@ -73,8 +78,8 @@ impl Plan {
             .channel(TEN, Channel::generated(10, 1))
             .channel(TEN_THOUSAND, Channel::generated(10_000, 2))
             .channel(PACED, Channel::generated(10_000, 3).rate(PACE_OF_DCE))
-            .channel(HUNDRED_THOUSAND, Channel::generated(100_000, 4))
-            .channel(MILLION, Channel::generated(1_000_000, 5))
+            .channel(HUNDRED_THOUSAND.channel, Channel::generated(100_000, 4))
+            .channel(MILLION.channel, Channel::generated(1_000_000, 5))
             .channel(BACKGROUND, Channel::generated(self.background.into(), 6));
         let fleet = |scenario: Scenario, channels: [&str; 4], rate| {
             channels.into_iter().zip(10..).fold(scenario, |scenario, (channel, seed)| {
@@ -90,14 +95,13 @@ impl Plan {
 
 /// All of them.
 pub(crate) async fn all(stack: &mut Stack<'_>, plan: &Plan) -> anyhow::Result<Vec<Line>> {
-    let mut lines =
-        throughput::lines(stack, plan.runs, HUNDRED_THOUSAND, 100_000, "100,000 messages").await?;
+    let mut lines = throughput::lines(stack, plan.runs, HUNDRED_THOUSAND).await?;
     if plan.has_million {
         stack.replace_worker().await;
-        lines.extend(throughput::lines(stack, MILLION_RUNS, MILLION, 1_000_000, "1,000,000 messages").await?);
+        lines.extend(throughput::lines(stack, MILLION_RUNS, MILLION).await?);
     }
-    lines.push(throughput::updates(stack, plan.runs, HUNDRED_THOUSAND, 100_000, "100,000 messages").await?);
-    lines.extend(throughput::scripts(stack, plan.runs, TEN_THOUSAND, 10_000, "10,000 messages").await?);
+    lines.push(throughput::updates(stack, plan.runs, HUNDRED_THOUSAND).await?);
+    lines.extend(throughput::scripts(stack, plan.runs, TENS_OF_THOUSANDS).await?);
     empty(stack).await?;
     lines.extend(latency::exports(stack, plan.runs).await?);
     empty(stack).await?;

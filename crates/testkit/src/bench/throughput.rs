@@ -14,15 +14,23 @@ use crate::stack::Stack;
 /// Looks at exports whose end the database's clock tells.
 const LOOSE_LOOK: Duration = Duration::from_millis(50);
 
+/// A channel of the scenario, and how it is called in the report.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Subject {
+    pub(crate) channel: &'static str,
+    pub(crate) messages: u32,
+    pub(crate) name: &'static str,
+}
+
+impl Subject {
+    fn per_second(self, took: Duration) -> f64 {
+        f64::from(self.messages) / took.as_secs_f64()
+    }
+}
+
 /// Export, import, `psql \copy` of the same rows, and what is there already once more, in turns.
-pub(crate) async fn lines(
-    stack: &Stack<'_>,
-    runs: u32,
-    channel: &str,
-    messages: u32,
-    size: &str,
-) -> anyhow::Result<Vec<Line>> {
-    let per_second = |took: Duration| f64::from(messages) / took.as_secs_f64();
+pub(crate) async fn lines(stack: &Stack<'_>, runs: u32, subject: Subject) -> anyhow::Result<Vec<Line>> {
+    let Subject { channel, messages, name: size } = subject;
     let mut rounds: [Vec<f64>; 8] = Default::default();
     let mut baseline = None;
     let file = document(stack, channel).await?;
@@ -49,13 +57,13 @@ pub(crate) async fn lines(
         ensure!(imported_again.counts == Counts::completed(messages, 0, 0), "{:?}", imported_again.counts);
 
         let measured = [
-            per_second(export.attempt),
-            per_second(imported.took),
-            per_second(copy),
+            subject.per_second(export.attempt),
+            subject.per_second(imported.took),
+            subject.per_second(copy),
             export.attempt.as_secs_f64() / copy.as_secs_f64(),
             imported.took.as_secs_f64() / copy.as_secs_f64(),
-            per_second(exported_again.attempt),
-            per_second(imported_again.took),
+            subject.per_second(exported_again.attempt),
+            subject.per_second(imported_again.took),
             megabytes(imported.peak_kib),
         ];
         rounds.iter_mut().zip(measured).for_each(|(values, value)| values.push(value));
@@ -82,13 +90,8 @@ pub(crate) async fn lines(
 }
 
 /// A document in which one message in a hundred has changed, with `--on-conflict update`.
-pub(crate) async fn updates(
-    stack: &Stack<'_>,
-    runs: u32,
-    channel: &str,
-    messages: u32,
-    size: &str,
-) -> anyhow::Result<Line> {
+pub(crate) async fn updates(stack: &Stack<'_>, runs: u32, subject: Subject) -> anyhow::Result<Line> {
+    let Subject { channel, messages, name: size } = subject;
     let file = document(stack, channel).await?;
     let copy = stack.directory.join("edited.json");
     let changed = edited(&file, &copy)?;
@@ -100,7 +103,7 @@ pub(crate) async fn updates(
         stack.execute(&["CHECKPOINT"]).await?;
         let updated = import(stack, &copy, &["--on-conflict", "update"]).await?;
         ensure!(updated.counts == Counts::completed(messages, 0, changed), "{:?}", updated.counts);
-        rates.push(f64::from(messages) / updated.took.as_secs_f64());
+        rates.push(subject.per_second(updated.took));
     }
     for file in [file, copy] {
         std::fs::remove_file(file)?;
@@ -110,27 +113,21 @@ pub(crate) async fn updates(
 }
 
 /// The import beside what scripts do, if there is a Python for them.
-pub(crate) async fn scripts(
-    stack: &Stack<'_>,
-    runs: u32,
-    channel: &str,
-    messages: u32,
-    size: &str,
-) -> anyhow::Result<Vec<Line>> {
+pub(crate) async fn scripts(stack: &Stack<'_>, runs: u32, subject: Subject) -> anyhow::Result<Vec<Line>> {
+    let Subject { channel, messages, name: size } = subject;
     let Some(scripts) = Scripts::found(&stack.directory)? else {
         eprintln!("no Python with psycopg: scripts are not measured");
         return Ok(Vec::new());
     };
     let file = document(stack, channel).await?;
-    let per_second = |took: Duration| f64::from(messages) / took.as_secs_f64();
     let (mut imports, mut copies, mut inserts) = (vec![], vec![], vec![]);
     for run in 1..=runs {
         eprintln!("{size} by scripts: {run} of {runs}");
         empty(stack).await?;
-        imports.push(per_second(import(stack, &file, &[]).await?.took));
+        imports.push(subject.per_second(import(stack, &file, &[]).await?.took));
         for (way, rates) in [(Way::Copy, &mut copies), (Way::Insert, &mut inserts)] {
             empty(stack).await?;
-            rates.push(per_second(scripts.run(stack, way, &file).await?));
+            rates.push(subject.per_second(scripts.run(stack, way, &file).await?));
             arrived(stack, messages).await?;
         }
     }

@@ -1,7 +1,6 @@
 //! A channel as a DCE document that a test can change, message by message, byte for byte.
 
 use std::collections::BTreeMap;
-use std::process::Command;
 
 use dce_testkit::scenario::{Channel, Scenario, ScenarioDir};
 use serde_json::Value;
@@ -29,12 +28,7 @@ impl Document {
         let folder = TempDir::new().unwrap();
         let file = folder.path().join("generated.json");
         let stage = ScenarioDir::create(&Scenario::new().channel(CHANNEL, Channel::generated(messages, 9)));
-        let output = Command::new(stage.dce_bin())
-            .args(["export", "-c", CHANNEL, "-f", "Json", "--utc", "--markdown", "false", "-o"])
-            .arg(&file)
-            .envs([("DISCORD_TOKEN", "any"), ("TZ", "UTC"), ("FUCK_RUSSIA", "1")])
-            .output()
-            .unwrap();
+        let output = stage.export(CHANNEL, &file).output().unwrap();
         assert!(output.status.success(), "{output:?}");
         // Postgres holds no NUL, and what is stored instead is another test's matter.
         let text = std::fs::read_to_string(file).unwrap().replace("\\u0000", "?");

@@ -150,12 +150,14 @@ async fn a_batch_that_is_being_written_at_that_moment_is_waited_for() {
     };
     let waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
     count("the batch waits", waiting).await;
+    let looking = "SELECT count(*) FROM pg_stat_activity
+                    WHERE datname = current_database() AND query LIKE '%pg_locks%' AND query NOT LIKE '%pg_stat_activity%'";
     let line = format!("purge --author {author} --yes");
     let purge = command(&service, &line);
     let opened = async {
         count("the erasure is recorded", "SELECT count(*) FROM erasures").await;
-        // Whoever does not wait for the batch ends now.
-        tokio::time::sleep(Duration::from_millis(200)).await;
+        // Whoever does not wait for the batch goes on without having looked.
+        count("purge waits for the batch", looking).await;
         gate.rollback().await.unwrap();
     };
     let (said, ()) = tokio::join!(purge, opened);

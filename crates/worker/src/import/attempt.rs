@@ -89,6 +89,6 @@ pub(super) async fn attempt(
 async fn count(writer: &Writer<'_>, progress: &Progress) -> Infallible {
     loop {
         sleep(COUNT).await;
-        progress.messages_now.store(writer.messages(), Ordering::Relaxed);
+        progress.messages_now.store(writer.books().messages(), Ordering::Relaxed);
     }
 }

@@ -6,13 +6,10 @@ use bytes::{Buf, BufMut, BytesMut};
 use chrono::{DateTime, Utc};
 use dce_core::export::warnings::Counters;
 use dce_core::ids::Snowflake;
-use serde_json::value::RawValue;
+pub use dce_core::store::messages::COPY_COLUMNS;
 use uuid::Uuid;
 
 use super::message::Message;
-
-/// The columns of a batch's rows, in their order, for `COPY messages (…) FROM STDIN (FORMAT binary)`.
-pub const COPY_COLUMNS: &str = r#"channel_id, message_id, author_id, author_name, content, "timestamp", attachments, embeds, raw, job_id, exported_at"#;
 
 const COLUMNS: i16 = 11;
 
@@ -180,8 +177,8 @@ impl Batch {
         put_text(rows, message.author_name.as_deref());
         put_text(rows, message.content.as_deref());
         put_time(rows, message.timestamp);
-        put_jsonb(rows, message.attachments.map(RawValue::get));
-        put_jsonb(rows, message.embeds.map(RawValue::get));
+        put_jsonb(rows, message.attachments);
+        put_jsonb(rows, message.embeds);
         put_jsonb(rows, Some(message.raw));
         let raw_end = rows.len();
         rows.extend_from_slice(&self.tail);

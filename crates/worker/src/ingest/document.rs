@@ -2,6 +2,7 @@
 
 use super::grammar::{GrammarFault, MAX_DEPTH};
 use super::header::Header;
+pub use super::members::Members;
 use super::text::BadEscape;
 
 /// A piece of a document, in the document's order: one header, the messages, one end.
@@ -11,8 +12,10 @@ pub enum Frame<'a> {
     Header(Box<Header>),
     /// One whole message.
     Message {
-        /// The message, minified, without `\u0000` and lone surrogates.
+        /// The message, minified, without `\u0000` and lone surrogates, with its objects as `jsonb` orders them.
         json: &'a str,
+        /// Its members, if their places are known.
+        members: Option<Members<'a>>,
         /// How many characters were replaced by U+FFFD.
         repairs: u32,
         /// How many users of its reactions were left out because it was too large with them.

@@ -7,7 +7,6 @@
 use chrono::{DateTime, FixedOffset};
 use serde::Deserialize;
 use serde_json::Value;
-use serde_json::value::RawValue;
 
 use super::message::Message;
 
@@ -28,15 +27,14 @@ pub(super) struct Essence<'a> {
 
 impl<'a> Essence<'a> {
     pub(super) fn of(message: &'a Message<'_>) -> Self {
-        let text = |json: Option<&'a RawValue>| json.map(RawValue::get);
         Self {
             content: message.content.as_deref(),
             // DCE's times need no escapes.
-            edited: text(message.edited).and_then(|json| json.strip_prefix('"')?.strip_suffix('"')),
+            edited: message.edited.and_then(|json| json.strip_prefix('"')?.strip_suffix('"')),
             is_pinned: message.is_pinned,
-            attachments: text(message.attachments),
-            embeds: text(message.embeds),
-            reactions: text(message.reactions),
+            attachments: message.attachments,
+            embeds: message.embeds,
+            reactions: message.reactions,
         }
     }
 

@@ -1,7 +1,8 @@
 //! Cutting a DCE document into its messages while DCE is still writing it.
 //!
 //! One pass over chunks of any size, in constant memory: finds the root key `messages`, minifies each
-//! message and replaces by U+FFFD what Postgres would refuse. Any layout of valid JSON will do.
+//! message, orders its objects as `jsonb` does and replaces by U+FFFD what Postgres would refuse. Any layout of valid JSON
+//! will do.
 //!
 //! A message is handed out only when its follower is seen: the next message, or the array's end. A DCE
 //! that was stopped closes a half-written message so that it parses, with fields missing and an invented
@@ -10,8 +11,8 @@
 use serde_json::Value;
 
 use super::document::Fault;
-pub use super::document::{DocumentEnd, Frame, FrameError};
-use super::grammar::Bracket;
+pub use super::document::{DocumentEnd, Frame, FrameError, Members};
+use super::grammar::{Bracket, IN_MESSAGE};
 use super::header::{self, Header};
 use super::scan::{begins_value, whitespace_len};
 use super::text::valid_utf8;
@@ -147,12 +148,14 @@ impl Framer {
             Event::Followed => {
                 let repaired = self.tokens.take_repairs();
                 let (json, replaced) = valid_utf8(&self.tokens.buf);
+                // What was replaced has moved them.
+                let members = (replaced == 0).then(|| Members::new(&json, self.tokens.members()));
                 let (repairs, left_out) = (repaired.saturating_add(replaced), self.tokens.users_left_out());
                 let source_bytes = self.message_end - self.emitted_end;
                 self.emitted_end = self.message_end;
                 self.held = false;
                 self.messages += 1;
-                sink(Frame::Message { json: &json, repairs, left_out, source_bytes })?;
+                sink(Frame::Message { json: &json, members, repairs, left_out, source_bytes })?;
                 self.begin_follower();
                 Ok(())
             }
@@ -163,10 +166,13 @@ impl Framer {
     fn advance(&mut self, chunk: &[u8], at: &mut usize) -> Result<Option<Event>, Fault> {
         while *at < chunk.len() {
             if self.tokens.is_between() {
+                if self.tokens.grammar.depth() >= IN_MESSAGE && !self.tokens.leaves_users_out() {
+                    self.tokens.copy_simple(chunk, at)?;
+                }
                 *at += whitespace_len(&chunk[*at..]);
                 let Some(&byte) = chunk.get(*at) else { break };
                 // The inside of messages is deeper than the two levels that make a document.
-                if self.tokens.grammar.depth() <= 2 {
+                if self.tokens.grammar.depth() < IN_MESSAGE {
                     match self.outline(byte, at)? {
                         Step::Copy => {}
                         Step::Done => continue,
@@ -175,7 +181,7 @@ impl Framer {
                 }
             }
             let copied = self.tokens.copy(chunk, at)?;
-            if self.tokens.grammar.depth() <= 2 {
+            if self.tokens.grammar.depth() < IN_MESSAGE {
                 self.copied(copied, *at)?;
             }
         }

@@ -3,6 +3,9 @@
 /// Deepest nesting accepted, `serde_json`'s own limit; DCE 2.47 nests 6 deep. The brackets fit one `u128`.
 pub(super) const MAX_DEPTH: u32 = 127;
 
+/// Brackets open around the members of a message: document, `messages`, message.
+pub(super) const IN_MESSAGE: u32 = 3;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Expect {
     Value,
@@ -40,9 +43,9 @@ impl Grammar {
         Self { expect: Expect::Value, depth: 0, objects: 0 }
     }
 
-    /// Just inside of a message: document, `messages`, message.
+    /// Just inside of a message.
     pub(super) const fn in_message() -> Self {
-        Self { expect: Expect::KeyOrEnd, depth: 3, objects: 0b101 }
+        Self { expect: Expect::KeyOrEnd, depth: IN_MESSAGE, objects: 0b101 }
     }
 
     /// Brackets open right now.

@@ -4,6 +4,7 @@
 //! of numbers is one range of texts for each number of digits.
 
 use dce_core::ids::Snowflake;
+use dce_core::store::messages::Ranges;
 
 /// From one id to another, both included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,7 +29,7 @@ impl IdRange {
     }
 
     /// As texts: the first and the last of each number of digits.
-    pub(super) fn texts(self) -> (Vec<String>, Vec<String>) {
+    pub(super) fn texts(self, channel_id: Snowflake) -> Ranges {
         let (mut first, last) = (self.first.get(), self.last.get());
         let (mut lows, mut highs) = (Vec::new(), Vec::new());
         loop {
@@ -38,7 +39,7 @@ impl IdRange {
             lows.push(first.to_string());
             highs.push(longest.min(last).to_string());
             if longest >= last {
-                return (lows, highs);
+                return Ranges { channel_id, lows, highs };
             }
             first = longest + 1;
         }
@@ -52,7 +53,8 @@ mod tests {
     use super::*;
 
     fn texts(first: u64, last: u64) -> Vec<(String, String)> {
-        let (lows, highs) = IdRange::new(Snowflake::new(first), Snowflake::new(last)).unwrap().texts();
+        let range = IdRange::new(Snowflake::new(first), Snowflake::new(last)).unwrap();
+        let Ranges { lows, highs, .. } = range.texts(Snowflake::new(1));
         lows.into_iter().zip(highs).collect()
     }
 

@@ -30,7 +30,7 @@ pub async fn write_all(
     while open || !under_way.is_empty() {
         tokio::select! {
             delivery = delivered.recv(), if open && under_way.len() < writer.lanes() => match delivery {
-                Some(Delivery::Channel(header)) => writer.describe((*header).into()),
+                Some(Delivery::Channel(header)) => writer.books().describe((*header).into()),
                 Some(Delivery::Rows { batch, in_order }) => {
                     let last = batch.summary().span.map(|span| span.highest_id);
                     under_way.push(write(writer, number, *batch, in_order, reached));
@@ -46,7 +46,7 @@ pub async fn write_all(
             }
         }
         if let Some(parts) = parts {
-            let low_water = writer.low_water();
+            let low_water = writer.books().low_water();
             read.retain(|(batches, part)| *batches > low_water || !delete(parts, *part));
         }
     }

@@ -5,13 +5,15 @@ use std::fmt;
 
 use chrono::{DateTime, Utc};
 use dce_core::ids::Snowflake;
-use serde::de::{IgnoredAny, MapAccess, Visitor};
+use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
+use super::frame::Members;
+
 /// One message. What DCE wrote is in `raw`; the rest are the parts that have columns of their own or are looked at.
 /// Those without a column are read as far as they are as expected, and refuse no message.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Message<'a> {
     /// The message's id, unique within its channel.
     pub id: Snowflake,
@@ -24,23 +26,23 @@ pub struct Message<'a> {
     /// The author's name as it was at the export, not at the message.
     pub author_name: Option<Cow<'a, str>>,
     /// The array of attachments.
-    pub attachments: Option<&'a RawValue>,
+    pub attachments: Option<&'a str>,
     /// The array of embeds.
-    pub embeds: Option<&'a RawValue>,
+    pub embeds: Option<&'a str>,
     /// DCE's name of its kind, quoted, `"Default"` for example.
-    pub kind: Option<&'a RawValue>,
+    pub kind: Option<&'a str>,
     /// Whether a bot wrote it, or a webhook.
     pub is_bot: bool,
     /// When its author changed it last, quoted, or `null`.
-    pub edited: Option<&'a RawValue>,
+    pub edited: Option<&'a str>,
     /// Whether it is pinned.
     pub is_pinned: bool,
     /// The array of stickers.
-    pub stickers: Option<&'a RawValue>,
+    pub stickers: Option<&'a str>,
     /// The array of reactions.
-    pub reactions: Option<&'a RawValue>,
+    pub reactions: Option<&'a str>,
     /// The message that it passes on (DCE 2.47 and later).
-    pub forwarded: Option<&'a RawValue>,
+    pub forwarded: Option<&'a str>,
     /// The whole message.
     pub raw: &'a str,
 }
@@ -67,65 +69,87 @@ pub enum MessageError {
 impl<'a> Message<'a> {
     /// Reads a message as [`Frame::Message`](super::frame::Frame::Message) brings it: minified and repaired.
     /// Of a key that is there twice the last value counts, as in `jsonb`.
+    pub fn of(json: &'a str, members: Members<'a>) -> Result<Self, MessageError> {
+        let mut fields = Fields::default();
+        for (key, value) in members.iter() {
+            if key.contains('\\') {
+                let key: String = serde_json::from_str(key).map_err(|_| MessageError::NotAnObject)?;
+                fields.set(&key, value);
+            } else {
+                fields.set(&key[1..key.len() - 1], value);
+            }
+        }
+        fields.read(json)
+    }
+
+    /// As [`Message::of`], when it is not known where the members are.
     pub fn parse(json: &'a str) -> Result<Self, MessageError> {
         let fields: Fields<'a> = serde_json::from_str(json).map_err(|_| MessageError::NotAnObject)?;
-        let id: Snowflake = fields.id.and_then(read).ok_or(MessageError::NoId)?;
+        fields.read(json)
+    }
+}
+
+/// The fields that are looked at, unread, so that an error can name the one that is wrong. None: missing or null.
+#[derive(Default)]
+struct Fields<'a> {
+    id: Option<&'a str>,
+    timestamp: Option<&'a str>,
+    content: Option<&'a str>,
+    author: Option<&'a str>,
+    attachments: Option<&'a str>,
+    embeds: Option<&'a str>,
+    kind: Option<&'a str>,
+    edited: Option<&'a str>,
+    is_pinned: Option<&'a str>,
+    stickers: Option<&'a str>,
+    reactions: Option<&'a str>,
+    forwarded: Option<&'a str>,
+}
+
+impl<'a> Fields<'a> {
+    fn set(&mut self, key: &str, value: &'a str) {
+        let field = match key {
+            "id" => &mut self.id,
+            "timestamp" => &mut self.timestamp,
+            "content" => &mut self.content,
+            "author" => &mut self.author,
+            "attachments" => &mut self.attachments,
+            "embeds" => &mut self.embeds,
+            "type" => &mut self.kind,
+            "timestampEdited" => &mut self.edited,
+            "isPinned" => &mut self.is_pinned,
+            "stickers" => &mut self.stickers,
+            "reactions" => &mut self.reactions,
+            "forwardedMessage" => &mut self.forwarded,
+            _ => return,
+        };
+        *field = (value != "null").then_some(value);
+    }
+
+    fn read(self, json: &'a str) -> Result<Message<'a>, MessageError> {
+        let fields = self;
+        let id: Snowflake =
+            fields.id.and_then(text).and_then(|id| id.parse().ok()).ok_or(MessageError::NoId)?;
         let wrong = |field| MessageError::Field { id, field };
-        let author: Author<'a> = optional(fields.author).ok_or(wrong("author"))?.unwrap_or_default();
-        Ok(Self {
+        let author: Author<'a> = optional(fields.author, read).ok_or(wrong("author"))?.unwrap_or_default();
+        Ok(Message {
             id,
             timestamp: fields.timestamp.and_then(time).ok_or(wrong("timestamp"))?,
-            content: optional::<Text<'a>>(fields.content).ok_or(wrong("content"))?.map(|text| text.0),
-            author_id: author.id.map(|text| text.0),
-            author_name: author.name.map(|text| text.0),
+            content: optional(fields.content, text).ok_or(wrong("content"))?,
+            author_id: author.id,
+            author_name: author.name,
             attachments: fields.attachments,
             embeds: fields.embeds,
             kind: fields.kind,
-            is_bot: author.is_bot.is_some_and(|is_bot| is_bot.get() == "true"),
+            is_bot: author.is_bot.is_some_and(|is_bot| is_bot == "true"),
             edited: fields.edited,
-            is_pinned: fields.is_pinned.is_some_and(|is_pinned| is_pinned.get() == "true"),
+            is_pinned: fields.is_pinned == Some("true"),
             stickers: fields.stickers,
             reactions: fields.reactions,
             forwarded: fields.forwarded,
             raw: json,
         })
     }
-}
-
-/// The fields that are looked at, unread, so that an error can name the one that is wrong.
-#[derive(Default)]
-struct Fields<'a> {
-    id: Option<&'a RawValue>,
-    timestamp: Option<&'a RawValue>,
-    content: Option<&'a RawValue>,
-    author: Option<&'a RawValue>,
-    attachments: Option<&'a RawValue>,
-    embeds: Option<&'a RawValue>,
-    kind: Option<&'a RawValue>,
-    edited: Option<&'a RawValue>,
-    is_pinned: Option<&'a RawValue>,
-    stickers: Option<&'a RawValue>,
-    reactions: Option<&'a RawValue>,
-    forwarded: Option<&'a RawValue>,
-}
-
-#[derive(Deserialize)]
-#[serde(field_identifier, rename_all = "camelCase")]
-enum Field {
-    Id,
-    Timestamp,
-    Content,
-    Author,
-    Attachments,
-    Embeds,
-    Type,
-    TimestampEdited,
-    IsPinned,
-    Stickers,
-    Reactions,
-    ForwardedMessage,
-    #[serde(other)]
-    Other,
 }
 
 // By hand, because a derived implementation refuses a key that is there twice.
@@ -146,24 +170,8 @@ impl<'de> Visitor<'de> for FieldsVisitor {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields<'de>, A::Error> {
         let mut fields = Fields::default();
-        while let Some(field) = map.next_key()? {
-            match field {
-                Field::Id => fields.id = map.next_value()?,
-                Field::Timestamp => fields.timestamp = map.next_value()?,
-                Field::Content => fields.content = map.next_value()?,
-                Field::Author => fields.author = map.next_value()?,
-                Field::Attachments => fields.attachments = map.next_value()?,
-                Field::Embeds => fields.embeds = map.next_value()?,
-                Field::Type => fields.kind = map.next_value()?,
-                Field::TimestampEdited => fields.edited = map.next_value()?,
-                Field::IsPinned => fields.is_pinned = map.next_value()?,
-                Field::Stickers => fields.stickers = map.next_value()?,
-                Field::Reactions => fields.reactions = map.next_value()?,
-                Field::ForwardedMessage => fields.forwarded = map.next_value()?,
-                Field::Other => {
-                    map.next_value::<IgnoredAny>()?;
-                }
-            }
+        while let Some(Text(key)) = map.next_key()? {
+            fields.set(&key, map.next_value::<&'de RawValue>()?.get());
         }
         Ok(fields)
     }
@@ -171,9 +179,9 @@ impl<'de> Visitor<'de> for FieldsVisitor {
 
 #[derive(Default)]
 struct Author<'a> {
-    id: Option<Text<'a>>,
-    name: Option<Text<'a>>,
-    is_bot: Option<&'a RawValue>,
+    id: Option<Cow<'a, str>>,
+    name: Option<Cow<'a, str>>,
+    is_bot: Option<&'a str>,
 }
 
 impl<'de: 'a, 'a> Deserialize<'de> for Author<'a> {
@@ -194,22 +202,17 @@ impl<'de> Visitor<'de> for AuthorVisitor {
     }
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let (mut id, mut name, mut is_bot) = (None, None, None);
-        while let Some(key) = map.next_key::<Cow<'_, str>>()? {
-            let value: &'de RawValue = map.next_value()?;
-            match &*key {
-                "id" => id = Some(value),
-                "name" => name = Some(value),
-                "isBot" => is_bot = Some(value),
-                _ => {}
-            }
+        while let Some(Text(key)) = map.next_key()? {
+            let value = map.next_value::<&'de RawValue>()?.get();
+            let field = match &*key {
+                "id" => &mut id,
+                "name" => &mut name,
+                "isBot" => &mut is_bot,
+                _ => continue,
+            };
+            *field = (value != "null").then_some(value);
         }
-        let text = |raw: Option<&'de RawValue>| -> Option<Option<Text<'de>>> {
-            match raw {
-                None => Some(None),
-                Some(raw) => serde_json::from_str(raw.get()).ok(),
-            }
-        };
-        let (Some(id), Some(name)) = (text(id), text(name)) else { return Ok(None) };
+        let (Some(id), Some(name)) = (optional(id, text), optional(name, text)) else { return Ok(None) };
         Ok(Some(Author { id, name, is_bot }))
     }
 }
@@ -220,20 +223,29 @@ impl<'de> Visitor<'de> for AuthorVisitor {
 #[serde(transparent)]
 struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
-fn read<'a, T: Deserialize<'a>>(json: &'a RawValue) -> Option<T> {
-    serde_json::from_str(json.get()).ok()
+fn read<'a, T: Deserialize<'a>>(json: &'a str) -> Option<T> {
+    serde_json::from_str(json).ok()
+}
+
+/// The text of a JSON string, which nearly always stands there as it is.
+fn text(json: &str) -> Option<Cow<'_, str>> {
+    let inside = json.strip_prefix('"')?.strip_suffix('"')?;
+    if inside.contains('\\') {
+        read::<Text<'_>>(json).map(|text| text.0)
+    } else {
+        Some(Cow::Borrowed(inside))
+    }
 }
 
 /// What may be missing, but not be of another type: `None` is an error.
 #[expect(clippy::option_option, reason = "the outer one is the caller's error, the inner one its value")]
-fn optional<'a, T: Deserialize<'a>>(json: Option<&'a RawValue>) -> Option<Option<T>> {
+fn optional<'a, T>(json: Option<&'a str>, read: impl Fn(&'a str) -> Option<T>) -> Option<Option<T>> {
     json.map_or(Some(None), |json| read(json).map(Some))
 }
 
 /// DCE writes ISO 8601 with an offset and up to seven digits of a second's fraction.
-fn time(json: &RawValue) -> Option<DateTime<Utc>> {
-    let text: Text<'_> = read(json)?;
-    Some(DateTime::parse_from_rfc3339(&text.0).ok()?.to_utc())
+fn time(json: &str) -> Option<DateTime<Utc>> {
+    Some(DateTime::parse_from_rfc3339(&text(json)?).ok()?.to_utc())
 }
 
 #[cfg(test)]
@@ -254,8 +266,8 @@ mod tests {
         assert!(matches!(message.content, Some(Cow::Borrowed("길드"))));
         assert!(matches!(message.author_id, Some(Cow::Borrowed("8"))));
         assert_eq!(message.author_name.as_deref(), Some("a\nb"));
-        assert_eq!(message.attachments.map(RawValue::get), Some(r#"[{"id":"9"}]"#));
-        assert_eq!(message.embeds.map(RawValue::get), Some("[]"));
+        assert_eq!(message.attachments, Some(r#"[{"id":"9"}]"#));
+        assert_eq!(message.embeds, Some("[]"));
         assert_eq!(message.raw, json);
     }
 

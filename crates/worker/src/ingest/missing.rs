@@ -4,15 +4,15 @@
 use chrono::{DateTime, Utc};
 use dce_core::export::conflict::OnConflict;
 use dce_core::ids::Snowflake;
-use dce_core::store::StoreError;
 use dce_core::store::runs::ClaimedRun;
+use dce_core::store::{StoreError, messages};
 use sqlx::postgres::PgConnection;
 
 use super::batch::SealedBatch;
 use super::id_range::IdRange;
 
 /// Rows marked in one transaction, so that none of them takes long.
-const CHUNK: u64 = 10_000;
+const CHUNK: u32 = 10_000;
 
 /// What an attempt reads itself, without a gap: everything above one id and below another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,51 +52,9 @@ pub(super) struct Gap<'a> {
 
 /// Marks some of what is missing; whether that was all. What a newer export has seen is not touched.
 pub(super) async fn mark(connection: &mut PgConnection, gap: &Gap<'_>) -> Result<bool, StoreError> {
-    let (lows, highs) = gap.range.texts();
     let there: Vec<String> =
         gap.batch.into_iter().flat_map(SealedBatch::ids).map(|id| id.to_string()).collect();
-    let marked = sqlx::query(
-        // OFFSET: as in the look beforehand, each range is one walk through the index.
-        "WITH at AS MATERIALIZED (SELECT coalesce($5, clock_timestamp()) AS time),
-              lacking AS MATERIALIZED (
-                SELECT a.message_id FROM unnest($2::text[], $3::text[]) AS r (low, high)
-                 CROSS JOIN LATERAL (SELECT m.message_id FROM messages m
-                                      WHERE m.channel_id = $1 AND m.message_id BETWEEN r.low AND r.high
-                                        AND length(m.message_id) = length(r.low) AND m.missing_since IS NULL
-                                        AND (m.exported_at IS NULL OR m.exported_at < (SELECT time FROM at))
-                                        AND m.message_id NOT IN (SELECT unnest($4::text[])) OFFSET 0) a
-                 LIMIT $6)
-         UPDATE messages m SET missing_since = (SELECT time FROM at) FROM lacking l
-          WHERE m.channel_id = $1 AND m.message_id = l.message_id AND m.missing_since IS NULL
-            AND (m.exported_at IS NULL OR m.exported_at < (SELECT time FROM at))",
-    )
-    .bind(gap.channel_id.to_string())
-    .bind(lows)
-    .bind(highs)
-    .bind(there)
-    .bind(gap.as_of)
-    .bind(i64::try_from(CHUNK).unwrap_or(i64::MAX))
-    .execute(connection)
-    .await?;
-    Ok(marked.rows_affected() < CHUNK)
-}
-
-/// Takes the mark from messages that are there again, as an export newer than the mark says.
-pub(super) async fn unmark(
-    connection: &mut PgConnection,
-    channel_id: Snowflake,
-    ids: &[Snowflake],
-    as_of: Option<DateTime<Utc>>,
-) -> Result<(), StoreError> {
-    let ids: Vec<String> = ids.iter().map(Snowflake::to_string).collect();
-    sqlx::query(
-        "UPDATE messages SET missing_since = NULL
-          WHERE channel_id = $1 AND message_id = ANY ($2) AND missing_since < $3",
-    )
-    .bind(channel_id.to_string())
-    .bind(ids)
-    .bind(as_of)
-    .execute(connection)
-    .await?;
-    Ok(())
+    let ranges = gap.range.texts(gap.channel_id);
+    let marked = messages::mark_missing(connection, &ranges, &there, gap.as_of, i64::from(CHUNK)).await?;
+    Ok(marked < u64::from(CHUNK))
 }

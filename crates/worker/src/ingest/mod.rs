@@ -1,6 +1,7 @@
 //! From the bytes DCE writes to rows in Postgres.
 
 pub mod batch;
+pub mod books;
 mod document;
 mod erasure;
 mod essence;
@@ -10,6 +11,7 @@ pub mod header;
 mod id_range;
 pub mod lanes;
 pub mod ledger;
+mod members;
 pub mod message;
 mod missing;
 pub mod notice;

@@ -3,7 +3,6 @@
 use dce_core::export::warnings::Counters;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
-use serde_json::value::RawValue;
 
 use super::message::Message;
 
@@ -27,18 +26,18 @@ pub fn notice(message: &Message<'_>, left_out: u64) -> Counters {
 /// A message that a person wrote and of which nothing came. Discord refuses empty messages, so its content was withheld
 /// (without the Message Content intent), or is of a kind that DCE does not export (a poll).
 fn is_blank(message: &Message<'_>) -> bool {
-    let none = |array: Option<&RawValue>| array.is_none_or(is_empty);
+    let none = |array: Option<&str>| array.is_none_or(is_empty);
     message.content.as_ref().is_none_or(|content| content.is_empty())
         && none(message.attachments)
         && none(message.embeds)
         && none(message.stickers)
         && message.forwarded.is_none()
         && !message.is_bot
-        && message.kind.is_some_and(|kind| matches!(kind.get(), r#""Default""# | r#""Reply""#))
+        && message.kind.is_some_and(|kind| matches!(kind, r#""Default""# | r#""Reply""#))
 }
 
-fn is_empty(array: &RawValue) -> bool {
-    array.get() == "[]"
+fn is_empty(array: &str) -> bool {
+    array == "[]"
 }
 
 #[derive(Deserialize)]
@@ -50,8 +49,8 @@ struct Reaction {
 
 /// How many users reactions count but do not list. A reaction may also list more, when it grew during the export.
 /// DCE asks for the users of each reaction and takes a refusal for an empty list (DCE 2.47: docs/dce.md).
-fn missing_users(reactions: &RawValue) -> u64 {
-    let reactions: Vec<Reaction> = serde_json::from_str(reactions.get()).unwrap_or_default();
+fn missing_users(reactions: &str) -> u64 {
+    let reactions: Vec<Reaction> = serde_json::from_str(reactions).unwrap_or_default();
     reactions
         .iter()
         .map(|reaction| reaction.count.saturating_sub(reaction.users.len() as u64))

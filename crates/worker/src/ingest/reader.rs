@@ -15,10 +15,12 @@ use super::message::{Message, MessageError};
 use super::notice::notice;
 use crate::dce::{Followed, Follower, IdleWait};
 
-/// Bytes read from a file at once.
-const READ_BYTES: usize = 256 << 10;
+/// Bytes read from a file at once: they stay in the cache of the core until they are copied.
+const READ_BYTES: usize = 64 << 10;
 /// Bytes of rows in a batch (measured: more than 2 MB gains nothing).
 const BATCH_BYTES: usize = 2 << 20;
+/// Room for a batch with the message that fills it.
+const BATCH_ROOM: usize = BATCH_BYTES + (256 << 10);
 /// On a slow channel what has come so far is sent after this time.
 const BATCH_TIME: Duration = Duration::from_millis(100);
 /// Pause when nothing new is there: short after data, longer on a channel that is silent.
@@ -189,8 +191,11 @@ impl<S: Source> Reader<S> {
                     self.deliver(Delivery::Channel(header))?;
                 }
             }
-            Frame::Message { json, repairs, left_out, source_bytes } => {
-                let message = Message::parse(json)?;
+            Frame::Message { json, members, repairs, left_out, source_bytes } => {
+                let message = match members {
+                    Some(members) => Message::of(json, members)?,
+                    None => Message::parse(json)?,
+                };
                 if self.cursor.is_some_and(|cursor| message.id <= cursor) {
                     return Ok(());
                 }
@@ -211,10 +216,8 @@ impl<S: Source> Reader<S> {
     fn send(&mut self, gathering: &mut Gathering) -> Result<(), ReadError> {
         gathering.since = None;
         if !gathering.batch.is_empty() {
-            let mut empty = self
-                .recycled
-                .try_recv()
-                .unwrap_or_else(|_| Batch::new(&gathering.origin, BATCH_BYTES + READ_BYTES));
+            let mut empty =
+                self.recycled.try_recv().unwrap_or_else(|_| Batch::new(&gathering.origin, BATCH_ROOM));
             empty.set_origin(&gathering.origin);
             let full = std::mem::replace(&mut gathering.batch, empty);
             self.deliver(Delivery::Rows { batch: Box::new(full.seal()), in_order: gathering.in_order })?;
@@ -249,7 +252,7 @@ struct Gathering {
 impl Gathering {
     fn new(channel_id: Snowflake, job_id: Uuid) -> Self {
         let origin = Origin { channel_id, job_id, exported_at: None };
-        let batch = Batch::new(&origin, BATCH_BYTES + READ_BYTES);
+        let batch = Batch::new(&origin, BATCH_ROOM);
         Self { origin, batch, since: None, parts: Vec::new(), described: false, last: None, in_order: true }
     }
 

@@ -47,6 +47,11 @@ pub(super) fn whitespace_len(text: &[u8]) -> usize {
     len
 }
 
+/// How many bytes at the start of `text` a number or a literal may have.
+pub(super) fn scalar_len(text: &[u8]) -> usize {
+    text.iter().position(|byte| !is_scalar_byte(*byte)).unwrap_or(text.len())
+}
+
 /// Whether a number or a literal may contain this byte.
 pub(super) const fn is_scalar_byte(byte: u8) -> bool {
     matches!(byte, b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' | b'+' | b'-' | b'.')

@@ -1,8 +1,9 @@
-//! Copying JSON token by token: minified and repaired, with the grammar watching.
+//! Copying JSON token by token: minified, repaired and with its objects in `jsonb`'s order, with the grammar watching.
 
 use super::document::Fault;
-use super::grammar::{Bracket, Grammar};
-use super::scan::{MAX_NUMBER_LEN, is_scalar, is_scalar_byte, plain_len};
+use super::grammar::{Bracket, Grammar, IN_MESSAGE};
+use super::members::{Member, Objects};
+use super::scan::{MAX_NUMBER_LEN, is_scalar, is_scalar_byte, plain_len, scalar_len, whitespace_len};
 use super::text::{Progress, StringCopier};
 use super::users::LeftOut;
 
@@ -19,6 +20,7 @@ pub(super) struct Tokens {
     text: StringCopier,
     /// Where the latest string or scalar begins in `buf`.
     start: usize,
+    objects: Objects,
     left_out: Option<LeftOut>,
 }
 
@@ -52,6 +54,7 @@ impl Tokens {
             state: State::Between,
             text: StringCopier::new(),
             start: 0,
+            objects: Objects::default(),
             left_out: None,
         }
     }
@@ -74,11 +77,17 @@ impl Tokens {
     /// Begins a new copy with these bytes.
     pub(super) fn restart(&mut self, opening: &[u8]) {
         self.left_out = None;
+        self.objects.restart();
         self.buf.clear();
         if self.buf.capacity() > KEPT_CAPACITY {
             self.buf.shrink_to(KEPT_CAPACITY);
         }
         self.buf.extend_from_slice(opening);
+    }
+
+    /// The members of the object that was copied, as long as nothing was copied after it.
+    pub(super) fn members(&self) -> &[Member] {
+        self.objects.of_message()
     }
 
     /// Characters replaced since the last call.
@@ -90,7 +99,12 @@ impl Tokens {
     /// on the first byte of one.
     #[inline]
     pub(super) fn copy(&mut self, chunk: &[u8], at: &mut usize) -> Result<Copied, Fault> {
-        if self.left_out.is_some() { self.copy_leaving_out(chunk, at) } else { self.copy_all(chunk, at) }
+        if self.left_out.is_some() {
+            return self.copy_leaving_out(chunk, at);
+        }
+        let copied = self.copy_all(chunk, at)?;
+        self.note(copied);
+        Ok(copied)
     }
 
     #[inline]
@@ -102,6 +116,80 @@ impl Tokens {
         }
     }
 
+    /// Copies from the inside of a message what is simple: whole tokens without escapes, each with the colon or comma right
+    /// behind it. Stops at anything else, the message's closing bracket included, which is [`Self::copy`]'s. Does what that
+    /// does, twice as fast; nearly all of a document goes this way.
+    pub(super) fn copy_simple(&mut self, chunk: &[u8], at: &mut usize) -> Result<(), Fault> {
+        loop {
+            *at += whitespace_len(&chunk[*at..]);
+            let rest = &chunk[*at..];
+            let Some(&byte) = rest.first() else { return Ok(()) };
+            match byte {
+                b'"' => {
+                    let len = plain_len(&rest[1..]) + 2;
+                    if rest.get(len - 1) != Some(&b'"') {
+                        return Ok(());
+                    }
+                    self.grammar.string()?;
+                    self.start = self.buf.len();
+                    if self.grammar.after_key() {
+                        self.objects.plain_key(&rest[1..len - 1], self.start);
+                        *at += self.copy_with(rest, len, b':')?;
+                    } else {
+                        *at += self.copy_with(rest, len, b',')?;
+                    }
+                }
+                b',' | b':' => {
+                    if byte == b',' {
+                        self.grammar.comma()?;
+                    } else {
+                        self.grammar.colon()?;
+                    }
+                    self.buf.push(byte);
+                    *at += 1;
+                }
+                b'{' | b'[' => {
+                    let bracket = if byte == b'{' { Bracket::Object } else { Bracket::Array };
+                    self.grammar.open(bracket)?;
+                    self.buf.push(byte);
+                    *at += 1;
+                    self.note(Copied::Mark(byte));
+                }
+                b'}' | b']' => {
+                    if self.grammar.depth() == IN_MESSAGE {
+                        return Ok(());
+                    }
+                    let bracket = if byte == b'}' { Bracket::Object } else { Bracket::Array };
+                    self.grammar.close(bracket)?;
+                    self.buf.push(byte);
+                    *at += 1;
+                    self.note(Copied::Mark(byte));
+                }
+                _ => {
+                    let len = scalar_len(rest);
+                    if len == rest.len() || !is_scalar(&rest[..len]) {
+                        return Ok(());
+                    }
+                    self.grammar.scalar()?;
+                    self.start = self.buf.len();
+                    *at += self.copy_with(rest, len, b',')?;
+                }
+            }
+        }
+    }
+
+    /// Copies so many bytes, and one more if it is the mark that belongs there. Returns how many.
+    #[inline]
+    fn copy_with(&mut self, rest: &[u8], len: usize, mark: u8) -> Result<usize, Fault> {
+        let is_marked = rest.get(len) == Some(&mark);
+        if is_marked {
+            if mark == b',' { self.grammar.comma()? } else { self.grammar.colon()? }
+        }
+        let len = len + usize::from(is_marked);
+        self.buf.extend_from_slice(&rest[..len]);
+        Ok(len)
+    }
+
     /// Apart, because only a giant needs it.
     #[inline(never)]
     fn copy_leaving_out(&mut self, chunk: &[u8], at: &mut usize) -> Result<Copied, Fault> {
@@ -109,10 +197,26 @@ impl Tokens {
             left_out.before(chunk[*at], &self.grammar);
         }
         let copied = self.copy_all(chunk, at)?;
+        if self.left_out.as_ref().is_none_or(|left_out| left_out.inside().is_none()) {
+            self.note(copied);
+        }
         if let Some(left_out) = self.left_out.as_mut().filter(|_| copied != Copied::Partly) {
             left_out.after(copied, &self.grammar, self.start, &mut self.buf);
         }
         Ok(copied)
+    }
+
+    /// Keeps in mind where members are, and puts those of a closed object in order.
+    #[inline]
+    fn note(&mut self, copied: Copied) {
+        match copied {
+            Copied::String if self.grammar.after_key() => {
+                self.objects.key(&self.buf[self.start + 1..self.buf.len() - 1], self.start);
+            }
+            Copied::Mark(b'{') => self.objects.open(),
+            Copied::Mark(b'}') => self.objects.close(&mut self.buf),
+            _ => {}
+        }
     }
 
     #[inline]
@@ -164,7 +268,7 @@ impl Tokens {
 
     fn scalar(&mut self, chunk: &[u8], at: &mut usize) -> Result<Copied, Fault> {
         let rest = &chunk[*at..];
-        let len = rest.iter().position(|byte| !is_scalar_byte(*byte)).unwrap_or(rest.len());
+        let len = scalar_len(rest);
         self.buf.extend_from_slice(&rest[..len]);
         *at += len;
         if len == rest.len() {
@@ -206,6 +310,7 @@ impl Tokens {
             state: State::Between,
             text: StringCopier::after(repairs),
             start: 0,
+            objects: Objects::default(),
             left_out: Some(LeftOut::default()),
         };
         let mut at = opening;
@@ -252,7 +357,7 @@ mod tests {
             }
         }
         feed(&mut tokens, b"},2],\"count\":9}]}");
-        assert_eq!(std::str::from_utf8(&tokens.buf).unwrap(), r#"{"reactions":[{"users":[],"count":9}]}"#);
+        assert_eq!(std::str::from_utf8(&tokens.buf).unwrap(), r#"{"reactions":[{"count":9,"users":[]}]}"#);
         assert_eq!(
             (tokens.users_left_out(), tokens.take_repairs()),
             (2, 1),

@@ -1,12 +1,10 @@
 //! Leaving the users of reactions out of a message that is too large with them. They are what makes a message a giant:
 //! DCE lists every user of every reaction, with name, colour and avatar.
 
-use super::grammar::Grammar;
+use super::grammar::{Grammar, IN_MESSAGE};
 use super::scan::begins_value;
 use super::tokens::Copied;
 
-/// Brackets open around the properties of a message: document, `messages`, message.
-const IN_MESSAGE: u32 = 3;
 /// Around those of a reaction: `reactions`, reaction.
 const IN_REACTION: u32 = IN_MESSAGE + 2;
 /// Around the elements of `users`.

@@ -6,21 +6,19 @@
 //! written is told with a later one: an export of what is archived already costs a look, and a COMMIT now and then.
 
 use std::collections::HashSet;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use dce_core::ids::Snowflake;
-use dce_core::store::channels::{self, Channel, Described};
-use dce_core::store::runs::{Checkpoint, ClaimedRun, Fence, RunOptions, checkpoint, note_backend};
+use dce_core::store::runs::{ClaimedRun, Fence, RunOptions, note_backend};
 use dce_core::store::{StoreError, erasures};
 use sqlx::Connection;
-use sqlx::postgres::{PgConnection, PgTransaction};
-use tokio::sync::Notify;
+use sqlx::postgres::PgConnection;
 use tokio::time::timeout;
 
 use super::batch::SealedBatch;
+use super::books::Books;
 use super::erasure;
 use super::id_range::IdRange;
 use super::ledger::Ledger;
@@ -36,8 +34,6 @@ const PATIENCE: Duration = Duration::from_mins(1);
 const TRY_LIMIT: Duration = Duration::from_secs(30);
 /// Pause between two tries.
 const PAUSE: Duration = Duration::from_millis(500);
-/// What needs no writing is told after this time.
-const TOLD_EVERY: Duration = Duration::from_millis(250);
 
 /// Writes the batches of one attempt, several at once if there are sessions for it.
 #[derive(Debug)]
@@ -48,30 +44,10 @@ pub struct Writer<'a> {
     options: RunOptions,
     /// Where what is missing is to be found.
     window: Option<Window>,
-    /// Held from a checkpoint to the answer to its COMMIT, so that each says what all before it have committed.
-    books: tokio::sync::Mutex<Books>,
-    low_water: AtomicU64,
-    messages: AtomicI64,
-    channel: Mutex<Description>,
-    as_of: Described,
-    heard_of_channel: Arc<Notify>,
+    books: Books,
     noted: Mutex<HashSet<u64>>,
     /// When the newest document so far was written.
     newest_export: Mutex<Option<DateTime<Utc>>>,
-}
-
-#[derive(Debug, Default)]
-struct Description {
-    channel: Option<Arc<Channel>>,
-    written: bool,
-}
-
-/// The ledger, and how much of it the database has been told.
-#[derive(Debug)]
-struct Books {
-    ledger: Ledger,
-    told_at: Option<Instant>,
-    untold: bool,
 }
 
 /// What a transaction, or a few, are to do besides telling how far the run is.
@@ -101,12 +77,7 @@ impl<'a> Writer<'a> {
             channel_id: run.channel_id,
             options: run.options.clone(),
             window: Window::of(run),
-            books: tokio::sync::Mutex::new(Books { ledger: Ledger::of(run), told_at: None, untold: false }),
-            low_water: AtomicU64::new(0),
-            messages: AtomicI64::new(run.message_count),
-            channel: Mutex::default(),
-            as_of: Described::Now,
-            heard_of_channel: Arc::default(),
+            books: Books::of(run),
             noted: Mutex::default(),
             newest_export: Mutex::default(),
         }
@@ -116,7 +87,7 @@ impl<'a> Writer<'a> {
     /// was left out of them.
     #[must_use]
     pub fn of_files(self) -> Self {
-        Self { as_of: Described::Once, window: None, ..self }
+        Self { books: self.books.of_files(), window: None, ..self }
     }
 
     /// How many batches may be written at once.
@@ -124,31 +95,9 @@ impl<'a> Writer<'a> {
         self.sessions.limit()
     }
 
-    /// What DCE says of the channel; written with the next batch.
-    pub fn describe(&self, channel: Channel) {
-        lock(&self.channel).channel = Some(Arc::new(channel));
-        self.heard_of_channel.notify_one();
-    }
-
-    /// Whether DCE has said anything of the channel.
-    pub fn is_described(&self) -> bool {
-        lock(&self.channel).channel.is_some()
-    }
-
-    /// Returns once DCE has said anything of the channel, which takes an answer of Discord.
-    pub fn described(&self) -> impl Future<Output = ()> + Send + use<> {
-        let heard = Arc::clone(&self.heard_of_channel);
-        async move { heard.notified().await }
-    }
-
-    /// Batches with a lower number are committed. Without the ledger's lock: a lane of the same task may hold it.
-    pub fn low_water(&self) -> u64 {
-        self.low_water.load(Ordering::Relaxed)
-    }
-
-    /// Messages of the run below its cursor, over all attempts. Without the ledger's lock, as above.
-    pub fn messages(&self) -> i64 {
-        self.messages.load(Ordering::Relaxed)
+    /// How far the run is, as far as it was told.
+    pub const fn books(&self) -> &Books {
+        &self.books
     }
 
     /// Writes a batch and what it means for the cursor, or neither. Batches are numbered from 0 in the document's order.
@@ -180,11 +129,9 @@ impl<'a> Writer<'a> {
     /// nothing, because a bot that may not read the history gets an empty list.
     pub async fn mark_rest(&self, says_empty: bool) -> Result<(), WriteError> {
         let Some(window) = self.window else { return Ok(()) };
-        let range = {
-            let books = self.books.lock().await;
-            let has_read = books.ledger.low_water() > 0 || says_empty;
-            window.rest(books.ledger.checkpoint().cursor).filter(|_| has_read && books.ledger.is_in_order())
-        };
+        let ledger = self.books.ledger().await;
+        let has_read = ledger.low_water() > 0 || says_empty;
+        let range = window.rest(ledger.checkpoint().cursor).filter(|_| has_read && ledger.is_in_order());
         match range {
             Some(range) => self.commit(Job::Rest(range), |ledger, _| ledger.clone()).await,
             None => Ok(()),
@@ -194,14 +141,7 @@ impl<'a> Writer<'a> {
     /// After the last batch: writes what is still to be told, if anything is.
     /// `complete`: nothing will come below what was read.
     pub async fn finish(&self, complete: bool) -> Result<(), WriteError> {
-        let untold = {
-            let books = self.books.lock().await;
-            let described = lock(&self.channel);
-            books.untold
-                || (complete && !books.ledger.is_in_order())
-                || (described.channel.is_some() && !described.written)
-        };
-        if !untold {
+        if !self.books.has_untold(complete).await {
             return Ok(());
         }
         self.commit(Job::Tell, |ledger, _| if complete { ledger.completed() } else { ledger.clone() }).await
@@ -275,7 +215,8 @@ impl<'a> Writer<'a> {
         match job {
             Job::Tell => {
                 let tx = connection.begin().await?;
-                let told = self.settle(tx, Written::default(), &|ledger: &Ledger| after(ledger, 0)).await;
+                let after = |ledger: &Ledger| after(ledger, 0);
+                let told = self.books.settle(tx, &self.fence, Written::default(), &after).await;
                 told.map(|()| Done::All)
             }
             Job::Rest(range) => self.mark(connection, range, None).await,
@@ -287,7 +228,7 @@ impl<'a> Writer<'a> {
                 {
                     return Ok(Done::Part);
                 }
-                if found.is_settled() && self.defer(&|ledger: &Ledger| after(ledger, 0)).await {
+                if found.is_settled() && self.books.defer(&|ledger: &Ledger| after(ledger, 0)).await {
                     return Ok(Done::All);
                 }
                 self.store(connection, batch, found, after, way).await
@@ -318,11 +259,11 @@ impl<'a> Writer<'a> {
             }
         };
         let after = |ledger: &Ledger| after(ledger, erased);
-        if found.is_settled() && self.defer(&after).await {
+        if found.is_settled() && self.books.defer(&after).await {
             tx.rollback().await?; // everything in it is erased: there is nothing to commit
             return Ok(Done::All);
         }
-        self.settle(tx, written, &after).await.map(|()| Done::All)
+        self.books.settle(tx, &self.fence, written, &after).await.map(|()| Done::All)
     }
 
     /// Marks what is missing in the range; a transaction of its own, fenced like every other.
@@ -337,7 +278,7 @@ impl<'a> Writer<'a> {
         let mut tx = connection.begin().await?;
         match missing::mark(&mut tx, &gap).await {
             Ok(all) => {
-                self.settle(tx, Written::default(), &Ledger::clone).await?;
+                self.books.settle(tx, &self.fence, Written::default(), &Ledger::clone).await?;
                 Ok(if all { Done::All } else { Done::Part })
             }
             Err(error) => {
@@ -345,53 +286,6 @@ impl<'a> Writer<'a> {
                 Err(error)
             }
         }
-    }
-
-    /// Keeps in mind what is to be told, if something was told not long ago.
-    async fn defer(&self, after: &impl Fn(&Ledger) -> Ledger) -> bool {
-        let mut books = self.books.lock().await;
-        let is_due = books.told_at.is_none_or(|told_at| told_at.elapsed() > TOLD_EVERY);
-        if is_due || !lock(&self.channel).written {
-            return false;
-        }
-        books.ledger = after(&books.ledger);
-        books.untold = true;
-        true
-    }
-
-    /// The part that lanes do one after the other: channel, checkpoint, COMMIT.
-    async fn settle(
-        &self,
-        mut tx: PgTransaction<'_>,
-        written: Written,
-        after: &impl Fn(&Ledger) -> Ledger,
-    ) -> Result<(), StoreError> {
-        let Written { inserted, updated } = written;
-        let mut books = self.books.lock().await;
-        let next = after(&books.ledger);
-        let told = {
-            let described = lock(&self.channel);
-            described.channel.clone().filter(|_| inserted > 0 || !described.written)
-        };
-        let written = async {
-            if let Some(channel) = &told {
-                channels::upsert(&mut tx, channel, self.as_of, inserted).await?;
-            }
-            let at = Checkpoint { inserted, updated, ..next.checkpoint().clone() };
-            checkpoint(&mut tx, &self.fence, &at).await
-        };
-        if let Err(error) = written.await {
-            tx.rollback().await?;
-            return Err(error);
-        }
-        tx.commit().await?;
-        self.low_water.store(next.low_water(), Ordering::Relaxed);
-        self.messages.store(next.checkpoint().message_count, Ordering::Relaxed);
-        *books = Books { ledger: next, told_at: Some(Instant::now()), untold: false };
-        if told.is_some() {
-            lock(&self.channel).written = true;
-        }
-        Ok(())
     }
 }
 

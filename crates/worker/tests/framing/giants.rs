@@ -184,7 +184,7 @@ fn a_giant_keeps_everything_but_its_users() {
     let user = r#"{"id":"800000000000000001","name":"user \"]}\" name"}"#;
     let message = |users: &str| {
         format!(
-            r#"{{"id":"1","content":"c","reactions":[{{"emoji":{{}},"users":[{users}],"count":9}}],"mentions":[{user}]}}"#
+            r#"{{"id":"1","content":"c","mentions":[{user}],"reactions":[{{"count":9,"emoji":{{}},"users":[{users}]}}]}}"#
         )
     };
     let giant = message(&[user; 9].join(" , "));

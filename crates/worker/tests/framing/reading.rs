@@ -2,6 +2,7 @@
 
 use dce_worker::ingest::frame::{DocumentEnd, Frame, FrameError, Framer, MAX_MESSAGE_BYTES};
 use dce_worker::ingest::header::Header;
+use dce_worker::ingest::message::Message;
 use serde_json::Value;
 
 /// The frame `End`.
@@ -50,7 +51,10 @@ pub(crate) fn read_limited<'a>(max_message: usize, chunks: impl IntoIterator<Ite
             assert_eq!(end, None, "nothing comes after the end");
             match frame {
                 Frame::Header(read) => assert!(header.replace(*read).is_none(), "one header"),
-                Frame::Message { json, repairs: count, left_out: users, source_bytes: bytes } => {
+                Frame::Message { json, members, repairs: count, left_out: users, source_bytes: bytes } => {
+                    if let Some(members) = members {
+                        assert_eq!(Message::of(json, members), Message::parse(json));
+                    }
                     assert!(header.is_some(), "the header comes first");
                     messages.push(json.to_owned());
                     repairs.push(count);

@@ -116,13 +116,7 @@ pub(super) async fn prepare(pool: &PgPool) -> sqlx::Result<()> {
 }
 
 async fn export(stage: &ScenarioDir, channel_id: &str, file: &Path) -> anyhow::Result<()> {
-    let status = Command::new(stage.dce_bin())
-        .args(["export", "-c", channel_id, "-f", "Json", "--utc", "--markdown", "false", "-o"])
-        .arg(file)
-        .envs([("DISCORD_TOKEN", "any"), ("TZ", "UTC"), ("FUCK_RUSSIA", "1")])
-        .stdout(Stdio::null())
-        .status()
-        .await?;
+    let status = Command::from(stage.export(channel_id, file)).stdout(Stdio::null()).status().await?;
     ensure!(status.success(), "the stand-in ended with {status}");
     Ok(())
 }
