@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Measures the service on this machine, side by side with psql \copy, and writes docs/benchmarks.md.
-#   scripts/bench.sh --growth     up to ten million messages, into docs/growth.md (a quarter of an hour, 40 GB of disk)
+#   scripts/bench.sh --growth     up to ten million messages, deleting, into docs/growth.md (a quarter of an hour, 25 GB of disk)
 #   scripts/bench.sh [--quick]    --quick: 3 runs without the million messages (some minutes after the build)
 # Without --quick it takes half an hour and 10 GB of disk in TMPDIR. PostgreSQL and Rust are installed if they are missing.
 # Scripts in Python are measured, too, where there is a Python 3 with venv that gets psycopg from PyPI.

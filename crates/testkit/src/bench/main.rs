@@ -12,6 +12,7 @@ mod import;
 mod latency;
 mod machine;
 mod measure;
+mod removal;
 mod report;
 mod scripts;
 mod spread;
@@ -79,7 +80,7 @@ fn arguments() -> anyhow::Result<(What, PathBuf)> {
 async fn run(postgres: &PrivatePostgres, directory: &Path, what: &What) -> anyhow::Result<Report> {
     let scenario = match what {
         What::Speed(plan) => plan.scenario(),
-        What::Growth => growth::scenario(),
+        What::Growth => removal::scenario(growth::scenario()),
     };
     let mut stack = Stack::start(postgres, directory, &scenario).await?;
     let machine = machine::describe(&stack.pool).await?;
@@ -97,8 +98,12 @@ async fn run(postgres: &PrivatePostgres, directory: &Path, what: &What) -> anyho
             notes: growth::NOTES,
             machine,
             command: "scripts/bench.sh --growth",
-            runs: "each line once".into(),
-            lines: growth::lines(&stack).await?,
+            runs: "lines without minimum and maximum: once".into(),
+            lines: {
+                let mut lines = removal::lines(&stack).await?;
+                lines.extend(growth::lines(&stack).await?);
+                lines
+            },
         },
     };
     stack.stop_worker().await;

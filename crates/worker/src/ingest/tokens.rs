@@ -139,31 +139,10 @@ impl Tokens {
                         *at += self.copy_with(rest, len, b',')?;
                     }
                 }
-                b',' | b':' => {
-                    if byte == b',' {
-                        self.grammar.comma()?;
-                    } else {
-                        self.grammar.colon()?;
-                    }
-                    self.buf.push(byte);
-                    *at += 1;
-                }
-                b'{' | b'[' => {
-                    let bracket = if byte == b'{' { Bracket::Object } else { Bracket::Array };
-                    self.grammar.open(bracket)?;
-                    self.buf.push(byte);
-                    *at += 1;
-                    self.note(Copied::Mark(byte));
-                }
-                b'}' | b']' => {
-                    if self.grammar.depth() == IN_MESSAGE {
-                        return Ok(());
-                    }
-                    let bracket = if byte == b'}' { Bracket::Object } else { Bracket::Array };
-                    self.grammar.close(bracket)?;
-                    self.buf.push(byte);
-                    *at += 1;
-                    self.note(Copied::Mark(byte));
+                b'}' | b']' if self.grammar.depth() == IN_MESSAGE => return Ok(()),
+                b'{' | b'}' | b'[' | b']' | b',' | b':' => {
+                    let mark = self.begin(chunk, at)?;
+                    self.note(mark);
                 }
                 _ => {
                     let len = scalar_len(rest);
