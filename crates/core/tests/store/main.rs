@@ -8,6 +8,7 @@ mod coverage;
 mod erasing;
 mod fences;
 mod imports;
+mod looks;
 mod pruning;
 mod queue;
 mod races;
