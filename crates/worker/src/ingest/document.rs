@@ -12,7 +12,8 @@ pub enum Frame<'a> {
     Header(Box<Header>),
     /// One whole message.
     Message {
-        /// The message, minified, without `\u0000` and lone surrogates, with its objects as `jsonb` orders them.
+        /// The message, minified, without `\u0000` and lone surrogates, with its objects in the order
+        /// of `jsonb` (but for very large ones, and keys that are not plain).
         json: &'a str,
         /// Its members, if their places are known.
         members: Option<Members<'a>>,

@@ -141,7 +141,7 @@ impl<'a> Fields<'a> {
             attachments: fields.attachments,
             embeds: fields.embeds,
             kind: fields.kind,
-            is_bot: author.is_bot.is_some_and(|is_bot| is_bot == "true"),
+            is_bot: author.is_bot == Some("true"),
             edited: fields.edited,
             is_pinned: fields.is_pinned == Some("true"),
             stickers: fields.stickers,
