@@ -6,6 +6,8 @@
 
 use std::cmp::Ordering;
 
+use super::append::append;
+
 /// Larger objects stay as they are.
 const LARGEST: usize = 64 << 10;
 /// Room kept from one message to the next, in members.
@@ -113,7 +115,7 @@ fn put_in_order(members: &mut [Member], copy: &mut [u8], ordered: &mut Vec<u8>) 
             ordered.push(b',');
         }
         let new_start = start + ordered.len();
-        ordered.extend_from_slice(&copy[member.start..member.end]);
+        append(ordered, &copy[member.start..], member.end - member.start);
         let key_end = new_start + member.key_end - member.start;
         *member = Member { start: new_start, key_end, end: start + ordered.len(), ..*member };
     }

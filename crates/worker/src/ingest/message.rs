@@ -10,6 +10,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use super::frame::Members;
+use super::object::each_member;
 
 /// One message. What DCE wrote is in `raw`; the rest are the parts that have columns of their own or are looked at.
 /// Those without a column are read as far as they are as expected, and refuse no message.
@@ -131,7 +132,7 @@ impl<'a> Fields<'a> {
         let id: Snowflake =
             fields.id.and_then(text).and_then(|id| id.parse().ok()).ok_or(MessageError::NoId)?;
         let wrong = |field| MessageError::Field { id, field };
-        let author: Author<'a> = optional(fields.author, read).ok_or(wrong("author"))?.unwrap_or_default();
+        let author = optional(fields.author, Author::of).ok_or(wrong("author"))?.unwrap_or_default();
         Ok(Message {
             id,
             timestamp: fields.timestamp.and_then(time).ok_or(wrong("timestamp"))?,
@@ -184,36 +185,63 @@ struct Author<'a> {
     is_bot: Option<&'a str>,
 }
 
-impl<'de: 'a, 'a> Deserialize<'de> for Author<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer
-            .deserialize_map(AuthorVisitor)
-            .and_then(|author| author.ok_or_else(|| serde::de::Error::custom("type")))
+/// Those of an author's members that are looked at, unread. None: missing or null.
+#[derive(Default)]
+struct AuthorFields<'a> {
+    id: Option<&'a str>,
+    name: Option<&'a str>,
+    is_bot: Option<&'a str>,
+}
+
+impl<'a> Author<'a> {
+    /// None: not an object, or a name or id that is not text.
+    fn of(json: &'a str) -> Option<Self> {
+        let mut fields = AuthorFields::default();
+        if each_member(json, |key, value| fields.set(key, value)).is_none() {
+            fields = read(json)?;
+        }
+        Some(Self {
+            id: optional(fields.id, text)?,
+            name: optional(fields.name, text)?,
+            is_bot: fields.is_bot,
+        })
     }
 }
 
-/// Like the message's own visitor: of a key that is there twice the last value counts, and only an object is an author.
+impl<'a> AuthorFields<'a> {
+    fn set(&mut self, key: &str, value: &'a str) {
+        let field = match key {
+            "id" => &mut self.id,
+            "name" => &mut self.name,
+            "isBot" => &mut self.is_bot,
+            _ => return,
+        };
+        *field = (value != "null").then_some(value);
+    }
+}
+
+// Like the message's own: of a key that is there twice the last value counts, and only an object is an author.
+impl<'de: 'a, 'a> Deserialize<'de> for AuthorFields<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(AuthorVisitor)
+    }
+}
+
 struct AuthorVisitor;
 
 impl<'de> Visitor<'de> for AuthorVisitor {
-    type Value = Option<Author<'de>>;
+    type Value = AuthorFields<'de>;
+
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an author")
     }
+
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let (mut id, mut name, mut is_bot) = (None, None, None);
+        let mut fields = AuthorFields::default();
         while let Some(Text(key)) = map.next_key()? {
-            let value = map.next_value::<&'de RawValue>()?.get();
-            let field = match &*key {
-                "id" => &mut id,
-                "name" => &mut name,
-                "isBot" => &mut is_bot,
-                _ => continue,
-            };
-            *field = (value != "null").then_some(value);
+            fields.set(&key, map.next_value::<&'de RawValue>()?.get());
         }
-        let (Some(id), Some(name)) = (optional(id, text), optional(name, text)) else { return Ok(None) };
-        Ok(Some(Author { id, name, is_bot }))
+        Ok(fields)
     }
 }
 

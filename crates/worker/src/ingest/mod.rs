@@ -1,5 +1,6 @@
 //! From the bytes DCE writes to rows in Postgres.
 
+mod append;
 pub mod batch;
 pub mod books;
 mod document;
@@ -15,6 +16,7 @@ mod members;
 pub mod message;
 mod missing;
 pub mod notice;
+mod object;
 mod probe;
 pub mod reader;
 mod rows;

@@ -1,5 +1,6 @@
 //! Copying JSON token by token: minified, repaired and with its objects in `jsonb`'s order, with the grammar watching.
 
+use super::append::append;
 use super::document::Fault;
 use super::grammar::{Bracket, Grammar, IN_MESSAGE};
 use super::members::{Member, Objects};
@@ -165,7 +166,7 @@ impl Tokens {
             if mark == b',' { self.grammar.comma()? } else { self.grammar.colon()? }
         }
         let len = len + usize::from(is_marked);
-        self.buf.extend_from_slice(&rest[..len]);
+        append(&mut self.buf, rest, len);
         Ok(len)
     }
 
@@ -209,7 +210,7 @@ impl Tokens {
                 let rest = &chunk[*at..];
                 let closing = 1 + plain_len(&rest[1..]);
                 if rest.get(closing) == Some(&b'"') {
-                    self.buf.extend_from_slice(&rest[..=closing]);
+                    append(&mut self.buf, rest, closing + 1);
                     *at += closing + 1;
                     return Ok(Copied::String);
                 }
