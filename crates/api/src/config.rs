@@ -11,6 +11,8 @@ use dce_core::ids::Snowflake;
 use dce_core::settings::{Mistakes, Reader};
 use dce_core::telemetry::LogFormat;
 
+use crate::auth::keys::Keys;
+use crate::auth::new_key::NewKeyArguments;
 use crate::retention::arguments::{PruneArguments, PurgeArguments};
 
 /// The command line.
@@ -42,6 +44,16 @@ pub enum Command {
     Prune(PruneArguments),
     /// Erase what an author wrote, a channel or a message, for good: later exports and imports leave it out
     Purge(PurgeArguments),
+    /// Keys of the API
+    #[command(subcommand)]
+    Keys(KeysCommand),
+}
+
+/// What can be done about keys.
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
+pub enum KeysCommand {
+    /// Make a key and show it, once, with its entry for API_KEYS
+    New(NewKeyArguments),
 }
 
 /// Settings as text. The doc comments are the help.
@@ -56,7 +68,7 @@ pub struct RawSettings {
     /// Channels that requests may name: ids separated by commas, or *
     #[arg(long, env, hide_env_values = true, value_name = "IDS")]
     allowed_channel_ids: Option<String>,
-    /// Not available yet: refused when set
+    /// Who may ask: entries name:scope:sha256 separated by commas, made by `dce-api keys new`; none: whoever reaches HOST
     #[arg(long, env, hide_env_values = true, value_name = "KEYS")]
     api_keys: Option<String>,
     /// true: listen on any HOST although everyone who reaches it may export and read
@@ -90,6 +102,8 @@ pub struct RawSettings {
 pub struct Settings {
     /// The database.
     pub database_url: DatabaseUrl,
+    /// Who may ask; `None`: whoever reaches the server.
+    pub keys: Option<Keys>,
     /// Which channels may be exported.
     pub channels: ChannelRules,
     /// Where to listen.
@@ -122,6 +136,7 @@ impl RawSettings {
         let database_url = self.read_database_url(&mut reader);
         let channels = self.read_channels(&mut reader);
         let address = self.read_address(&mut reader);
+        let keys = self.read_keys(&mut reader);
         self.refuse_strangers(&mut reader, address);
         let log_format = self.read_log_format(&mut reader, terminal);
         let db_pool_size = reader.number("DB_POOL_SIZE", &self.db_pool_size, 1..=100);
@@ -134,6 +149,7 @@ impl RawSettings {
         let settings = || {
             Some(Settings {
                 database_url: database_url?,
+                keys,
                 channels,
                 address: address?,
                 log_format: log_format?,
@@ -193,20 +209,27 @@ impl RawSettings {
         Some(SocketAddr::new(host?, port?))
     }
 
-    /// Whoever reaches the server may export and read: it must be out of reach unless that is meant.
+    /// Blank is the same as none: then HOST decides whether the API starts.
+    fn api_keys(&self) -> Option<&str> {
+        self.api_keys.as_deref().filter(|text| !text.trim().is_empty())
+    }
+
+    fn read_keys(&self, reader: &mut Reader) -> Option<Keys> {
+        self.api_keys().and_then(|text| reader.parsed("API_KEYS", text))
+    }
+
+    /// Without keys whoever reaches the server may export and read: it must be out of reach unless that is meant.
     fn refuse_strangers(&self, reader: &mut Reader, address: Option<SocketAddr>) {
-        if self.api_keys.is_some() {
-            reader.mistake(
-                "API_KEYS",
-                "is not available yet, so it would protect nothing: unset it and keep HOST at 127.0.0.1",
-            );
-        }
         let allowed = reader.flag("ALLOW_UNAUTHENTICATED", &self.allow_unauthenticated);
-        if allowed == Some(false) && address.is_some_and(|address| !address.ip().is_loopback()) {
+        if self.api_keys().is_none()
+            && allowed == Some(false)
+            && address.is_some_and(|address| !address.ip().is_loopback())
+        {
             reader.mistake(
                 "HOST",
-                "is not a loopback address, and everyone who reaches it could export and read: use 127.0.0.1, \
-                 or set ALLOW_UNAUTHENTICATED=true if only programs that you trust can reach it",
+                "is not a loopback address, and everyone who reaches it could export and read: set API_KEYS \
+                 (`dce-api keys new NAME` makes one), or use 127.0.0.1, or set ALLOW_UNAUTHENTICATED=true if only \
+                 programs that you trust can reach it",
             );
         }
     }

@@ -1,9 +1,13 @@
 //! REST API: takes export requests, shows what became of them.
 
+pub mod auth;
 pub mod body;
 pub mod config;
+pub mod cursor;
 pub mod healthcheck;
+pub mod openapi;
 pub mod problem;
+pub mod query;
 pub mod request_id;
 pub mod request_log;
 pub mod retention;

@@ -3,7 +3,7 @@
 use std::io::IsTerminal;
 use std::process::ExitCode;
 
-use dce_api::config::{Cli, Command, RawSettings};
+use dce_api::config::{Cli, Command, KeysCommand, RawSettings};
 use dce_api::startup::{Application, stop_requested};
 use dce_api::{config, healthcheck, retention};
 use dce_core::db::DatabaseUrl;
@@ -53,6 +53,7 @@ fn run() -> anyhow::Result<()> {
             let database_url = for_commands(&cli.raw)?;
             actix_web::rt::System::new().block_on(retention::purge(&database_url, settings))?;
         }
+        Some(Command::Keys(KeysCommand::New(arguments))) => arguments.run(&mut std::io::stdout().lock())?,
         Some(Command::Healthcheck) => healthcheck::check(cli.raw.address()?)?,
     }
     Ok(())

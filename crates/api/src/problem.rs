@@ -6,7 +6,7 @@ use std::fmt;
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::StatusCode;
-use actix_web::http::header::{ALLOW, RETRY_AFTER};
+use actix_web::http::header::{ALLOW, HeaderName, HeaderValue, RETRY_AFTER};
 use actix_web::middleware::Next;
 use actix_web::{HttpMessage, HttpResponse, HttpResponseBuilder, ResponseError};
 use dce_core::export::request::{Fault, FaultCode};
@@ -55,6 +55,10 @@ problems! {
     UnsupportedFormat = "unsupported_format", BAD_REQUEST, "The format is not supported";
     /// Something about the request that no other code names.
     BadRequest = "bad_request", BAD_REQUEST, "The request cannot be understood";
+    /// No key, or not one of the service's.
+    Unauthorized = "unauthorized", UNAUTHORIZED, "A key is needed";
+    /// The key's scope does not include this.
+    InsufficientScope = "insufficient_scope", FORBIDDEN, "The key may not do this";
     /// The request is valid but names a channel that may not be exported.
     ChannelNotAllowed = "channel_not_allowed", FORBIDDEN, "The channel may not be exported";
     /// No export has this id.
@@ -94,27 +98,43 @@ pub struct Problem {
     code: Code,
     detail: Cow<'static, str>,
     faults: Vec<Fault>,
-    allow: Option<&'static str>,
-    retry_after: Option<u32>,
+    headers: Vec<(HeaderName, HeaderValue)>,
     cause: Option<Box<StoreError>>,
 }
 
 impl Problem {
     /// A problem with a sentence about this occurrence. The sentence reaches the client: no internals.
     pub fn new(code: Code, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self { code, detail: detail.into(), faults: Vec::new(), allow: None, retry_after: None, cause: None }
+        Self { code, detail: detail.into(), faults: Vec::new(), headers: Vec::new(), cause: None }
     }
 
     /// The path exists but takes only these methods, e.g. `GET, HEAD`.
-    pub fn method_not_allowed(allow: &'static str) -> Self {
-        let detail = format!("Allowed here: {allow}.");
-        Self { allow: Some(allow), ..Self::new(Code::MethodNotAllowed, detail) }
+    pub fn method_not_allowed(allow: String) -> Self {
+        let problem = Self::new(Code::MethodNotAllowed, format!("Allowed here: {allow}."));
+        // Methods are tokens.
+        match HeaderValue::try_from(allow) {
+            Ok(allow) => problem.with_header(ALLOW, allow),
+            Err(_) => problem,
+        }
+    }
+
+    /// Its answer has this header, too.
+    #[must_use]
+    pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.push((name, value));
+        self
+    }
+
+    /// A client may try again after so many seconds.
+    #[must_use]
+    pub fn retry_after(self, seconds: u32) -> Self {
+        self.with_header(RETRY_AFTER, seconds.into())
     }
 
     /// The database did not answer.
     fn database_unavailable() -> Self {
         let detail = "The database cannot be reached or is too busy. Try again.";
-        Self { retry_after: Some(RETRY_UNAVAILABLE), ..Self::new(Code::DatabaseUnavailable, detail) }
+        Self::new(Code::DatabaseUnavailable, detail).retry_after(RETRY_UNAVAILABLE)
     }
 
     /// What an answer without a body of ours stands for.
@@ -133,11 +153,8 @@ impl Problem {
     fn respond(&self, request_id: Option<&str>) -> HttpResponse {
         let mut response = HttpResponseBuilder::new(self.code.status());
         response.content_type("application/problem+json");
-        if let Some(allow) = self.allow {
-            response.insert_header((ALLOW, allow));
-        }
-        if let Some(seconds) = self.retry_after {
-            response.insert_header((RETRY_AFTER, seconds));
+        for (name, value) in &self.headers {
+            response.insert_header((name.clone(), value.clone()));
         }
         response.json(Document {
             r#type: format!("/docs/errors#{}", self.code.as_str()),
@@ -183,12 +200,12 @@ impl From<StoreError> for Problem {
         let problem = if error.is_read_only() {
             let detail = "The database is read-only, for instance because its disk quota is used up. \
                           Exports can be read but not created, cancelled or retried.";
-            Self { retry_after: Some(RETRY_READ_ONLY), ..Self::new(Code::DatabaseReadOnly, detail) }
+            Self::new(Code::DatabaseReadOnly, detail).retry_after(RETRY_READ_ONLY)
         } else if error.is_passing() {
             Self::database_unavailable()
         } else if error.is_schema_missing() {
             let detail = "The database has not been migrated: run `dce-api migrate`, or start with MIGRATE_ON_START=true.";
-            Self { retry_after: Some(RETRY_READ_ONLY), ..Self::new(Code::SchemaMissing, detail) }
+            Self::new(Code::SchemaMissing, detail).retry_after(RETRY_READ_ONLY)
         } else {
             Self::new(Code::Internal, "The request failed; the log has the reason under this request_id.")
         };

@@ -58,6 +58,7 @@ impl Application {
         db::prepare(&settings.database_url, settings.migrate_on_start).await?;
         let state = AppState {
             pool: db::connect_control(&settings.database_url, "dce-api", settings.db_pool_size),
+            keys: settings.keys,
             channels: settings.channels,
             max_attempts: settings.max_attempts,
             limit: settings.limit,

@@ -5,13 +5,16 @@ use dce_core::export::admission::AdmissionLimit;
 use dce_core::export::request::ChannelRules;
 use dce_core::store::{self, StoreError};
 
+use crate::auth::keys::Keys;
 use crate::problem::Problem;
 
-/// The database and the rules by which exports are created.
+/// The database, who may ask, and the rules by which exports are created.
 #[derive(Debug, Clone)]
 pub struct AppState {
     /// Sessions for transitions and reads.
     pub pool: PgPool,
+    /// Who may ask; `None`: whoever reaches the server.
+    pub keys: Option<Keys>,
     /// Which channels may be exported.
     pub channels: ChannelRules,
     /// Failures in a row without progress after which a run is given up.

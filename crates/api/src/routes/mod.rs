@@ -1,42 +1,110 @@
 //! Paths and methods; one file for each kind of thing.
 
 mod control;
+mod documents;
 mod exports;
 mod health;
 
-use actix_web::guard::{Any, Get, Head};
-use actix_web::{HttpResponse, Resource, Route, web};
+use std::collections::BTreeMap;
 
+use actix_web::guard::{Get, Guard, GuardContext, Head};
+use actix_web::http::Method;
+use actix_web::middleware::from_fn;
+use actix_web::{HttpResponse, Route, guard, web};
+
+use crate::auth::{self, Need};
 use crate::problem::{Code, Problem};
+
+/// A path with a method, and what a client needs for it.
+pub struct Endpoint {
+    /// The path, with its parameters in braces.
+    pub path: &'static str,
+    /// The method; GET answers HEAD too.
+    pub method: Method,
+    /// What a client needs.
+    pub need: Need,
+    route: fn() -> Route,
+}
+
+/// All endpoints.
+pub fn table() -> Vec<Endpoint> {
+    vec![
+        get("/health", Need::Nothing, || web::to(health::alive)),
+        get("/livez", Need::Nothing, || web::to(health::alive)),
+        get("/readyz", Need::Nothing, || web::to(health::ready)),
+        get("/openapi.json", Need::Nothing, || web::to(documents::openapi)),
+        get("/docs/errors", Need::Nothing, || web::to(documents::errors)),
+        get("/docs", Need::Nothing, || web::to(documents::index)),
+        get("/docs/{file:.*}", Need::Nothing, || web::to(documents::file)),
+        post("/exports", Need::Write, || web::to(exports::create)),
+        get("/exports/{job_id}", Need::Read, || web::to(exports::show)),
+        post("/exports/{job_id}/cancel", Need::Write, || web::to(control::cancel)),
+        post("/exports/{job_id}/retry", Need::Write, || web::to(control::retry)),
+    ]
+}
+
+fn get(path: &'static str, need: Need, route: fn() -> Route) -> Endpoint {
+    Endpoint { path, method: Method::GET, need, route }
+}
+
+fn post(path: &'static str, need: Need, route: fn() -> Route) -> Endpoint {
+    Endpoint { path, method: Method::POST, need, route }
+}
 
 /// All routes. A known path with another method is 405, an unknown path 404.
 pub fn configure(service: &mut web::ServiceConfig) {
-    service
-        .service(readable("/health").route(read().to(health::alive)))
-        .service(readable("/livez").route(read().to(health::alive)))
-        .service(readable("/readyz").route(read().to(health::ready)))
-        .service(only("/exports", "POST").route(web::post().to(exports::create)))
-        .service(readable("/exports/{job_id}").route(read().to(exports::show)))
-        .service(only("/exports/{job_id}/cancel", "POST").route(web::post().to(control::cancel)))
-        .service(only("/exports/{job_id}/retry", "POST").route(web::post().to(control::retry)))
-        .default_service(web::to(async || -> Result<HttpResponse, Problem> {
-            Err(Problem::new(Code::NotFound, "The API has no such path."))
+    for (path, endpoints) in by_path() {
+        let allow = allowed(&endpoints);
+        let needs: Vec<_> =
+            endpoints.iter().map(|endpoint| (endpoint.method.clone(), endpoint.need)).collect();
+        let mut resource = web::resource(path);
+        for endpoint in endpoints {
+            resource = resource.route((endpoint.route)().guard(Takes(endpoint.method)));
+        }
+        let refused = allow.clone();
+        let resource = resource.default_service(web::to(move || {
+            let allow = refused.clone();
+            async move { Err::<HttpResponse, _>(Problem::method_not_allowed(allow)) }
         }));
+        service
+            .service(resource.wrap(from_fn(move |request, next| auth::check(needs.clone(), request, next))));
+    }
+    service.default_service(web::to(async || -> Result<HttpResponse, Problem> {
+        Err(Problem::new(Code::NotFound, "The API has no such path."))
+    }));
 }
 
-/// A path that is only read.
-fn readable(path: &str) -> Resource {
-    only(path, "GET, HEAD")
+/// The table by path, in the order in which paths come: the first that fits is taken.
+fn by_path() -> Vec<(&'static str, Vec<Endpoint>)> {
+    let mut paths: Vec<(&'static str, Vec<Endpoint>)> = Vec::new();
+    let mut places = BTreeMap::new();
+    for endpoint in table() {
+        let place = *places.entry(endpoint.path).or_insert(paths.len());
+        if place == paths.len() {
+            paths.push((endpoint.path, Vec::new()));
+        }
+        paths[place].1.push(endpoint);
+    }
+    paths
 }
 
-/// A path that takes these methods.
-fn only(path: &str, allow: &'static str) -> Resource {
-    web::resource(path).default_service(web::to(move || async move {
-        Err::<HttpResponse, _>(Problem::method_not_allowed(allow))
-    }))
+/// The value of the header `Allow`.
+fn allowed(endpoints: &[Endpoint]) -> String {
+    let methods = endpoints.iter().map(|endpoint| match endpoint.method {
+        Method::GET => "GET, HEAD",
+        _ => endpoint.method.as_str(),
+    });
+    methods.collect::<Vec<_>>().join(", ")
 }
 
-/// GET, and HEAD, which is GET without the body.
-fn read() -> Route {
-    web::route().guard(Any(Get()).or(Head()))
+/// The method; for GET also HEAD, which is GET without the body.
+struct Takes(Method);
+
+impl Guard for Takes {
+    fn check(&self, context: &GuardContext<'_>) -> bool {
+        match self.0 {
+            Method::GET => guard::Any(Get()).or(Head()).check(context),
+            _ => context.head().method == self.0,
+        }
+    }
 }

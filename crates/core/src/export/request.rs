@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 
 pub use channel_rules::{AllowedChannels, ChannelRules, NotAChannelList};
 pub use fault::{Fault, FaultCode, Place};
+pub use time::parse_time;
 
 use super::conflict::OnConflict;
 use crate::ids::Snowflake;
@@ -213,7 +214,7 @@ impl<'a> Reader<'a> {
 
     fn time(&mut self, name: &str) -> Option<DateTime<Utc>> {
         let text = self.string(name)?;
-        time::parse_time(text).map_err(|(code, detail)| self.fault(name, code, detail)).ok()
+        parse_time(text).map_err(|(code, detail)| self.fault(name, code, detail)).ok()
     }
 
     fn format(&mut self) {

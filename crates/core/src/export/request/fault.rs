@@ -2,7 +2,8 @@
 
 use serde::Serialize;
 
-/// Where in the request the mistake is. Serialises as `"pointer": "/start_at"` or `"header": "Idempotency-Key"`.
+/// Where in the request the mistake is. Serialises as `"pointer": "/start_at"`, `"header": "Idempotency-Key"` or
+/// `"parameter": "limit"`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Place {
@@ -10,6 +11,8 @@ pub enum Place {
     Pointer(String),
     /// A header by its name.
     Header(&'static str),
+    /// A parameter of the query by its name.
+    Parameter(String),
 }
 
 /// The class of a mistake, for programs; clients see it in `snake_case`.
@@ -20,6 +23,10 @@ pub enum FaultCode {
     Required,
     /// No field has this name.
     UnknownField,
+    /// No parameter of the query has this name.
+    UnknownParameter,
+    /// A parameter is there more than once.
+    Repeated,
     /// Another JSON type is expected.
     WrongType,
     /// Not one of the values that the field knows.
@@ -70,6 +77,11 @@ impl Fault {
     /// A mistake in an element of the array with this name.
     pub fn in_element(name: &str, index: usize, code: FaultCode, detail: impl Into<String>) -> Self {
         Self { place: Place::Pointer(format!("/{name}/{index}")), code, detail: detail.into() }
+    }
+
+    /// A mistake in a parameter of the query.
+    pub fn in_parameter(name: &str, code: FaultCode, detail: impl Into<String>) -> Self {
+        Self { place: Place::Parameter(name.to_owned()), code, detail: detail.into() }
     }
 
     /// A mistake in a header.

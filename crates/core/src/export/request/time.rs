@@ -17,7 +17,7 @@ const NAIVE: [&str; 2] = ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%dT%H:%M"];
 ///
 /// # Errors
 /// The class of the mistake and a sentence about it.
-pub(super) fn parse_time(text: &str) -> Result<DateTime<Utc>, (FaultCode, String)> {
+pub fn parse_time(text: &str) -> Result<DateTime<Utc>, (FaultCode, String)> {
     let Some(day) = day(text) else {
         return Err((
             FaultCode::InvalidTime,
