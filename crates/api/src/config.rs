@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use clap::{Args, Parser, Subcommand};
 use dce_core::db::DatabaseUrl;
 use dce_core::export::admission::AdmissionLimit;
+use dce_core::export::rate_limit::RateLimit;
 use dce_core::export::request::{AllowedChannels, ChannelRules};
 use dce_core::ids::Snowflake;
 use dce_core::settings::{Mistakes, Reader};
@@ -94,6 +95,9 @@ pub struct RawSettings {
     /// Failures in a row without progress after which a channel is given up, 1 to 1000
     #[arg(long, env, hide_env_values = true, value_name = "N", default_value = "5")]
     max_attempts: String,
+    /// Exports that a key, or an address where no keys are set, may create a minute, 1 to 1000; 0: no limit
+    #[arg(long, env, hide_env_values = true, value_name = "N", default_value = "10")]
+    rate_limit_per_minute: String,
     /// Channels exported at a time over all workers [default: as many as the workers have slots]
     #[arg(long, env, hide_env_values = true, value_name = "N")]
     max_parallel_runs: Option<String>,
@@ -118,6 +122,8 @@ pub struct Settings {
     pub migrate_on_start: bool,
     /// Failures in a row without progress after which a run is given up.
     pub max_attempts: u32,
+    /// How many exports a client may create; `None`: as many as it wants.
+    pub rate_limit: Option<RateLimit>,
     /// How many runs may go on at once.
     pub limit: AdmissionLimit,
 }
@@ -148,6 +154,7 @@ impl RawSettings {
             .max_parallel_runs
             .as_ref()
             .and_then(|text| reader.number("MAX_PARALLEL_RUNS", text, 1..=10_000));
+        let rate_limit = reader.number("RATE_LIMIT_PER_MINUTE", &self.rate_limit_per_minute, 0..=1000);
         let settings = || {
             Some(Settings {
                 database_url: database_url?,
@@ -158,6 +165,7 @@ impl RawSettings {
                 db_pool_size: db_pool_size?,
                 migrate_on_start: migrate_on_start?,
                 max_attempts: max_attempts?,
+                rate_limit: RateLimit::new(rate_limit?),
                 limit: AdmissionLimit { max_parallel_runs },
             })
         };

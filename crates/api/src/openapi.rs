@@ -23,7 +23,7 @@ use crate::routes::{self, Endpoint};
         crate::routes::health::health,
         crate::routes::health::alive,
         crate::routes::health::ready,
-        crate::routes::exports::create,
+        crate::routes::submit::create,
         crate::routes::exports::show,
         crate::routes::control::cancel,
         crate::routes::control::retry,
@@ -82,6 +82,11 @@ fn complete(operation: &mut Map<String, Value>, endpoint: &Endpoint) {
             && (status.is_client_error() || status.is_server_error())
         {
             describe_error(response, status);
+        }
+        if endpoint.path == "/exports" && endpoint.method == Method::POST {
+            let text = json!({ "type": "string" });
+            header(response, "RateLimit-Policy", "How many a window of so many seconds may have.", &text);
+            header(response, "RateLimit", "How many are left, and seconds until there is one more.", &text);
         }
         header(
             response,

@@ -61,6 +61,7 @@ impl Application {
             keys: settings.keys,
             channels: settings.channels,
             max_attempts: settings.max_attempts,
+            rate_limit: settings.rate_limit,
             limit: settings.limit,
         };
         let pool = state.pool.clone();

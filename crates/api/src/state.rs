@@ -2,6 +2,7 @@
 
 use dce_core::db::PgPool;
 use dce_core::export::admission::AdmissionLimit;
+use dce_core::export::rate_limit::RateLimit;
 use dce_core::export::request::ChannelRules;
 use dce_core::store::{self, StoreError};
 
@@ -19,6 +20,8 @@ pub struct AppState {
     pub channels: ChannelRules,
     /// Failures in a row without progress after which a run is given up.
     pub max_attempts: u32,
+    /// How many exports a client may create; `None`: as many as it wants.
+    pub rate_limit: Option<RateLimit>,
     /// How many runs may go on at once.
     pub limit: AdmissionLimit,
 }

@@ -72,6 +72,7 @@ impl Service {
         let mut environment = vec![
             ("DATABASE_URL", url.to_owned()),
             ("PORT", "0".to_owned()),
+            ("RATE_LIMIT_PER_MINUTE", "0".to_owned()),
             ("LOG_FORMAT", "json".to_owned()),
             ("RENDER", "true".to_owned()), // no .env of whoever runs the tests
         ];

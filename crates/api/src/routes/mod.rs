@@ -5,6 +5,7 @@ mod documents;
 pub(crate) mod exports;
 pub(crate) mod health;
 mod new_export;
+pub(crate) mod submit;
 
 use std::collections::BTreeMap;
 
@@ -37,7 +38,7 @@ pub fn table() -> Vec<Endpoint> {
         get("/docs/errors", Need::Nothing, || web::to(documents::errors)),
         get("/docs", Need::Nothing, || web::to(documents::index)),
         get("/docs/{file:.*}", Need::Nothing, || web::to(documents::file)),
-        post("/exports", Need::Write, || web::to(exports::create)),
+        post("/exports", Need::Write, || web::to(submit::create)),
         get("/exports/{job_id}", Need::Read, || web::to(exports::show)),
         post("/exports/{job_id}/cancel", Need::Write, || web::to(control::cancel)),
         post("/exports/{job_id}/retry", Need::Write, || web::to(control::retry)),

@@ -2,12 +2,15 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test stops at what it does not expect")]
 
+mod auth;
 mod control;
 mod exports;
+mod idempotency;
 mod lifecycle;
 mod outages;
 mod problems;
 mod proxy;
+mod rate_limit;
 mod request_ids;
 mod retention;
 mod settings;

@@ -9,10 +9,12 @@ pub mod control;
 pub mod ends;
 pub mod erasures;
 pub mod exports;
+pub mod idempotency;
 pub mod imports;
 pub mod messages;
 pub mod prune;
 pub mod purge;
+pub mod rate_limits;
 pub mod reconcile;
 pub mod removal;
 pub mod runs;
@@ -26,7 +28,7 @@ use std::time::Duration;
 use crate::db;
 use crate::queue::QueueError;
 
-pub use exports::{Created, NewExport};
+pub use exports::{Created, NewExport, Submission, Submitted};
 pub use view::{ExportView, RunView};
 
 /// What can go wrong in the store.
