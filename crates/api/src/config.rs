@@ -2,6 +2,7 @@
 //! is reported at once and no value is ever printed.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use dce_core::db::DatabaseUrl;
@@ -14,6 +15,7 @@ use dce_core::telemetry::LogFormat;
 
 use crate::auth::keys::Keys;
 use crate::auth::new_key::NewKeyArguments;
+use crate::browser::Origins;
 use crate::retention::arguments::{PruneArguments, PurgeArguments};
 
 /// The command line.
@@ -98,6 +100,12 @@ pub struct RawSettings {
     /// Exports that a key, or an address where no keys are set, may create a minute, 1 to 1000; 0: no limit
     #[arg(long, env, hide_env_values = true, value_name = "N", default_value = "10")]
     rate_limit_per_minute: String,
+    /// How long a request may take to come, such as 10s
+    #[arg(long, env, hide_env_values = true, value_name = "TIME", default_value = "10s")]
+    request_timeout: String,
+    /// Origins whose pages may use the API from a browser: such as https://example.org, separated by commas, or *
+    #[arg(long, env, hide_env_values = true, value_name = "ORIGINS")]
+    cors_allowed_origins: Option<String>,
     /// Channels exported at a time over all workers [default: as many as the workers have slots]
     #[arg(long, env, hide_env_values = true, value_name = "N")]
     max_parallel_runs: Option<String>,
@@ -124,6 +132,10 @@ pub struct Settings {
     pub max_attempts: u32,
     /// How many exports a client may create; `None`: as many as it wants.
     pub rate_limit: Option<RateLimit>,
+    /// How long a request may take to come.
+    pub request_timeout: Duration,
+    /// Which pages' scripts may use the API.
+    pub origins: Origins,
     /// How many runs may go on at once.
     pub limit: AdmissionLimit,
 }
@@ -155,6 +167,13 @@ impl RawSettings {
             .as_ref()
             .and_then(|text| reader.number("MAX_PARALLEL_RUNS", text, 1..=10_000));
         let rate_limit = reader.number("RATE_LIMIT_PER_MINUTE", &self.rate_limit_per_minute, 0..=1000);
+        let times = Duration::from_secs(1)..=Duration::from_secs(300);
+        let request_timeout = reader.duration("REQUEST_TIMEOUT", &self.request_timeout, times);
+        let origins = self
+            .cors_allowed_origins
+            .as_ref()
+            .and_then(|text| reader.parsed("CORS_ALLOWED_ORIGINS", text))
+            .unwrap_or_default();
         let settings = || {
             Some(Settings {
                 database_url: database_url?,
@@ -166,6 +185,8 @@ impl RawSettings {
                 migrate_on_start: migrate_on_start?,
                 max_attempts: max_attempts?,
                 rate_limit: RateLimit::new(rate_limit?),
+                request_timeout: request_timeout?,
+                origins,
                 limit: AdmissionLimit { max_parallel_runs },
             })
         };

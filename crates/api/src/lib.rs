@@ -2,6 +2,7 @@
 
 pub mod auth;
 pub mod body;
+pub mod browser;
 pub mod config;
 pub mod cursor;
 pub mod healthcheck;

@@ -109,6 +109,7 @@ fn common(endpoint: &Endpoint) -> Vec<Code> {
     }
     if endpoint.method == Method::POST {
         codes.extend([
+            Code::RequestTimeout,
             Code::BodyTooLarge,
             Code::UnsupportedMediaType,
             Code::MalformedJson,

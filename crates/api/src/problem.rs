@@ -75,6 +75,8 @@ problems! {
     NotFound = "not_found", NOT_FOUND, "There is nothing at this path";
     /// The path exists, without this method.
     MethodNotAllowed = "method_not_allowed", METHOD_NOT_ALLOWED, "The method is not allowed here";
+    /// The request did not come in time.
+    RequestTimeout = "request_timeout", REQUEST_TIMEOUT, "The request took too long to come";
     /// A cancel of an export that has completed or failed.
     ExportEnded = "export_ended", CONFLICT, "The export has ended";
     /// A retry of an export without a failed or cancelled run, and without a cancel to withdraw.
@@ -159,6 +161,7 @@ impl Problem {
         let code = match status {
             StatusCode::NOT_FOUND => Code::NotFound,
             StatusCode::METHOD_NOT_ALLOWED => Code::MethodNotAllowed,
+            StatusCode::REQUEST_TIMEOUT => Code::RequestTimeout,
             StatusCode::PAYLOAD_TOO_LARGE => Code::BodyTooLarge,
             StatusCode::UNSUPPORTED_MEDIA_TYPE => Code::UnsupportedMediaType,
             status if status.is_client_error() => Code::BadRequest,

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::time::Duration;
 
 use actix_web::dev::Server;
 use actix_web::middleware::from_fn;
@@ -10,6 +11,7 @@ use dce_core::db::{self, DbError, PgPool};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_actix_web::TracingLogger;
 
+use crate::browser::{self, Origins};
 use crate::config::Settings;
 use crate::problem;
 use crate::request_id;
@@ -19,6 +21,10 @@ use crate::state::AppState;
 
 /// Threads that serve requests. The work is done in Postgres, over few connections: more threads would only wait.
 const HTTP_WORKERS: usize = 2;
+/// How long an idle connection is kept: longer than proxies keep theirs, so that they close first.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
+/// Connections for each of the threads; more wait until one ends.
+const MAX_CONNECTIONS: usize = 4096;
 /// Seconds that answers may still take after a stop is asked for: twice what a query may take. Closing the connections
 /// takes 2 s more at most; platforms kill later (Render after 30 s, `docker/compose.yaml` after 25 s).
 const SHUTDOWN_TIMEOUT: u64 = 20;
@@ -62,6 +68,7 @@ impl Application {
             channels: settings.channels,
             max_attempts: settings.max_attempts,
             rate_limit: settings.rate_limit,
+            request_timeout: settings.request_timeout,
             limit: settings.limit,
         };
         let pool = state.pool.clone();
@@ -69,7 +76,7 @@ impl Application {
         let listen = |source| StartupError::Listen { address: wanted, source };
         let listener = TcpListener::bind(wanted).map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
-        let server = serve(listener, state, stop)?;
+        let server = serve(listener, state, settings.origins, stop)?;
         tracing::info!(%address, "api.listening");
         Ok(Self { server, address, pool })
     }
@@ -91,8 +98,10 @@ impl Application {
 fn serve(
     listener: TcpListener,
     state: AppState,
+    origins: Origins,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<Server> {
+    let request_timeout = state.request_timeout;
     let state = web::Data::new(state);
     let server = HttpServer::new(move || {
         // The last one is the outermost: the id is there before the span, the span before a problem is logged.
@@ -100,11 +109,16 @@ fn serve(
             .app_data(state.clone())
             .configure(routes::configure)
             .wrap(from_fn(problem::render))
+            .wrap(from_fn(browser::protect))
+            .wrap(origins.middleware())
             .wrap(TracingLogger::<RequestSpan>::new())
             .wrap(from_fn(request_id::assign))
     });
     Ok(server
         .workers(HTTP_WORKERS)
+        .keep_alive(KEEP_ALIVE)
+        .client_request_timeout(request_timeout)
+        .max_connections(MAX_CONNECTIONS)
         .shutdown_signal(stop)
         .shutdown_timeout(SHUTDOWN_TIMEOUT)
         .listen(listener)?

@@ -1,5 +1,7 @@
 //! What the handlers share.
 
+use std::time::Duration;
+
 use dce_core::db::PgPool;
 use dce_core::export::admission::AdmissionLimit;
 use dce_core::export::rate_limit::RateLimit;
@@ -22,6 +24,8 @@ pub struct AppState {
     pub max_attempts: u32,
     /// How many exports a client may create; `None`: as many as it wants.
     pub rate_limit: Option<RateLimit>,
+    /// How long a request may take to come.
+    pub request_timeout: Duration,
     /// How many runs may go on at once.
     pub limit: AdmissionLimit,
 }

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test stops at what it does not expect")]
 
 mod auth;
+mod browser;
 mod control;
 mod exports;
 mod idempotency;
