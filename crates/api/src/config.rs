@@ -103,7 +103,7 @@ pub struct RawSettings {
     /// How long a request may take to come, such as 10s
     #[arg(long, env, hide_env_values = true, value_name = "TIME", default_value = "10s")]
     request_timeout: String,
-    /// Origins whose pages may use the API from a browser: such as https://example.org, separated by commas, or *
+    /// Origins whose pages may use the API from a browser: such as `https://example.org`, separated by commas, or *
     #[arg(long, env, hide_env_values = true, value_name = "ORIGINS")]
     cors_allowed_origins: Option<String>,
     /// Channels exported at a time over all workers [default: as many as the workers have slots]

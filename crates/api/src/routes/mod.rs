@@ -4,7 +4,7 @@ pub(crate) mod control;
 mod documents;
 pub(crate) mod exports;
 pub(crate) mod health;
-mod new_export;
+pub(crate) mod new_export;
 pub(crate) mod submit;
 
 use std::collections::BTreeMap;

@@ -17,7 +17,6 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::exports::{Links, POLL_AFTER};
-use super::new_export::NewExportBody;
 use crate::auth::Caller;
 use crate::problem::{Code, Problem};
 use crate::request_id::RequestId;
@@ -35,7 +34,7 @@ const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 #[utoipa::path(post, path = "/exports", tag = "exports",
     params(("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255, pattern = "^[!-~]+$",
             description = "The client's own name for this creation, such as a UUID: 1 to 255 visible ASCII characters.")),
-    request_body(content = NewExportBody,
+    request_body(content = Value,
         example = json!({ "channel_id": "900000000000001004", "start_at": "2024-07-03T18:50:40+09:00" })),
     responses(
         (status = 202, description = "It is taken.", body = Accepted,

@@ -20,7 +20,7 @@ async fn with_keys(more: &[(&str, &str)]) -> Api {
 
 async fn answer(api: &Api, method: Method, path: &str, key: Option<&str>) -> Answer {
     let request = api.request(method, path);
-    Answer::of(key.into_iter().fold(request, |request, key| request.bearer_auth(key))).await
+    Answer::of(key.into_iter().fold(request, reqwest::RequestBuilder::bearer_auth)).await
 }
 
 #[tokio::test]

@@ -69,7 +69,7 @@ async fn documentation_is_served_without_any_other_server() {
     assert_eq!(status, 200);
     for source in html.split(['"', '\'']).filter(|text| text.starts_with("./") || text.contains("://")) {
         let name = source.strip_prefix("./").unwrap_or_else(|| panic!("{source} is of another server"));
-        if name.ends_with(".js") || name.ends_with(".css") {
+        if [".js", ".css"].iter().any(|kind| name.ends_with(kind)) {
             let (status, text) = page(Box::leak(format!("/docs/{name}").into_boxed_str())).await;
             assert_eq!(status, 200, "{name}");
             assert!(!text.is_empty());

@@ -14,6 +14,7 @@ mod proxy;
 mod rate_limit;
 mod request_ids;
 mod retention;
+mod schemathesis;
 mod settings;
 mod support;
 mod waiting;
