@@ -74,6 +74,25 @@ schemathesis() {
         --ignored schemathesis 2>&1 | tee -a "$target/test.log"
 }
 
+# The clients in docs/clients; the test of each is run where its language is.
+clients() {
+    local wanted="" home=$target/tools/typescript
+    if have python3; then wanted="clients::the_python"; fi
+    if have node && have npm && node -e 'process.exit(parseInt(process.versions.node) < 20)'; then
+        mkdir -p "$home"
+        cp docs/clients/{export.ts,package.json,package-lock.json,tsconfig.json} "$home/"
+        (cd "$home" && npm ci --silent --no-audit --no-fund && npx tsc)
+        CLIENT_JS=$(realpath "$home/dist/export.js")
+        export CLIENT_JS
+        wanted="$wanted clients::the_typescript"
+    else
+        say "Left out: the TypeScript client needs Node 20 with npm, which is not there"
+    fi
+    # shellcheck disable=SC2086 # several names
+    cargo test --package dce-testkit --locked --target-dir "$target" --test service -- --ignored $wanted 2>&1 \
+        | tee -a "$target/test.log"
+}
+
 mkdir -p "$target"
 rm -f "$target/test.log"
 trap finish EXIT
@@ -82,4 +101,5 @@ step "Lints" cargo clippy --workspace --all-targets --locked --target-dir "$targ
 step "Build" cargo build --workspace --bins --locked --target-dir "$target"
 step "Tests" tests
 step "Schemathesis" schemathesis
+step "Clients" clients
 step "Licences" licences

@@ -129,6 +129,11 @@ impl Service {
         self.workers.push(worker);
     }
 
+    /// Where the API listens, as the beginning of a URL.
+    pub fn base(&self) -> &str {
+        &self.base
+    }
+
     /// Where DCE writes.
     pub fn work_dir(&self) -> PathBuf {
         self.work_dir.path().to_owned()
