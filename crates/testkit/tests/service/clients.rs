@@ -9,7 +9,7 @@ use dce_testkit::service::Service;
 use tempfile::TempDir;
 
 const CHANNEL: &str = "900000000000001004";
-const MESSAGES: usize = 300;
+const MESSAGES: u64 = 300;
 
 fn docs() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs")
@@ -115,7 +115,7 @@ async fn run(service: &Service, key: &str, program: &str, file: &Path) -> String
 }
 
 fn assert_all_messages(lines: &str) {
-    assert_eq!(lines.lines().count(), MESSAGES);
+    assert_eq!(lines.lines().count() as u64, MESSAGES);
     for line in lines.lines() {
         let message: serde_json::Value = serde_json::from_str(line).unwrap();
         assert!(message["raw"]["id"].is_string(), "{line}");
