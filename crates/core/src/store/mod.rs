@@ -10,8 +10,11 @@ pub mod ends;
 pub mod erasures;
 pub mod exports;
 pub mod imports;
+pub mod listing;
 pub mod messages;
+pub mod progress;
 pub mod prune;
+pub mod pulse;
 pub mod purge;
 pub mod reconcile;
 pub mod removal;
@@ -27,7 +30,8 @@ use crate::db;
 use crate::queue::QueueError;
 
 pub use exports::{Created, NewExport};
-pub use view::{ExportView, RunView};
+pub use listing::ExportSummary;
+pub use view::{AttemptView, ExportView, RunView};
 
 /// What can go wrong in the store.
 #[derive(Debug, thiserror::Error)]
