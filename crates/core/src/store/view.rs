@@ -17,6 +17,7 @@ const STDERR_SHOWN: i32 = 2000;
 
 /// An export with its runs; field names are column names.
 #[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = ExportWithRuns)]
 pub struct ExportView {
     /// Its id.
     pub job_id: Uuid,
@@ -78,6 +79,7 @@ pub struct ExportView {
 
 /// One channel of an export.
 #[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = Run)]
 pub struct RunView {
     /// Its id.
     pub id: Uuid,
@@ -135,6 +137,7 @@ pub struct RunView {
 
 /// One try at a run.
 #[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = Attempt)]
 pub struct AttemptView {
     #[serde(skip)]
     run_id: Uuid,

@@ -46,7 +46,8 @@ impl Obstacle {
 }
 
 /// An obstacle and how far it reaches.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = ReadinessProblem)]
 pub struct Problem {
     /// What it is.
     #[serde(flatten)]
