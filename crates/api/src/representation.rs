@@ -1,7 +1,7 @@
 //! An export as clients get it: the body, the ETag that changes with it, what can be done next, and when to look again.
 
 use actix_web::web::Bytes;
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::TimeDelta;
 use dce_core::export::state::ExportStatus;
 use dce_core::store::ExportView;
 use serde::Serialize;
@@ -83,8 +83,8 @@ pub struct Representation {
     pub message_count: i64,
     /// The code of what it waits for.
     pub waiting: Option<&'static str>,
-    /// When it was submitted.
-    pub created_at: DateTime<Utc>,
+    /// Seconds after which a client may look again; `None`: nothing will change unless someone asks.
+    pub retry_after: Option<u32>,
 }
 
 impl Representation {
@@ -100,24 +100,20 @@ impl Representation {
         whole.export.progress.messages_per_second = rate;
         let json = serde_json::to_vec(&whole)?.into();
         let export = whole.export;
+        // The column takes no other word.
+        let status = ExportStatus::parse(&export.status).unwrap_or(ExportStatus::Pending);
         let hash: String = hash.iter().take(ETAG_BYTES).map(|byte| format!("{byte:02x}")).collect();
         Ok(Self {
             json,
             etag: format!("{}-{}-{hash}", export.version, export.bytes_read),
             job_id: export.job_id,
-            // The column takes no other word.
-            status: ExportStatus::parse(&export.status).unwrap_or(ExportStatus::Pending),
+            status,
             version: export.version,
             bytes_read: export.bytes_read,
             message_count: export.message_count,
             waiting: export.waiting.map(|obstacle| obstacle.code),
-            created_at: export.created_at,
+            retry_after: (!status.is_final()).then(|| wait(export.read_at - export.created_at)),
         })
-    }
-
-    /// Seconds after which a client may look again; `None`: nothing will change unless someone asks.
-    pub fn retry_after(&self, now: DateTime<Utc>) -> Option<u32> {
-        (!self.status.is_final()).then(|| wait(now - self.created_at))
     }
 }
 

@@ -59,9 +59,9 @@ pub(super) fn id(id: EventId) -> Bytes {
     format!("id: {id}\n").into()
 }
 
-/// What every stream begins with.
+/// The line that every stream begins with.
 pub(super) fn opening() -> Bytes {
-    format!("retry: {RETRY_MS}\n\n").into()
+    format!("retry: {RETRY_MS}\n").into()
 }
 
 /// Keeps connections open that carry nothing else.

@@ -1,4 +1,4 @@
-//! `/exports`: takes them, shows them.
+//! `POST /exports`: takes them.
 
 use std::collections::HashMap;
 
@@ -7,7 +7,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use chrono::{DateTime, Utc};
 use dce_core::export::request::{ExportRequest, FORMAT, Fault, FaultCode};
 use dce_core::ids::Snowflake;
-use dce_core::store::{self, Created, ExportView, NewExport};
+use dce_core::store::{self, Created, NewExport};
 use serde::Serialize;
 use tracing::Span;
 use utoipa::ToSchema;
@@ -65,24 +65,6 @@ pub(crate) async fn create(
 
     let links = Links::of(created.job_id);
     Ok(accepted(&links, &Accepted::new(&created, &new.channels, &links)))
-}
-
-/// Look at an export
-///
-/// Its state, counts and runs.
-#[utoipa::path(get, path = "/exports/{job_id}", tag = "exports",
-    params(("job_id" = Uuid, Path, description = "The export.")),
-    responses(
-        (status = 200, description = "The export.", body = ExportView, example = json!({})),
-        (status = 404, description = "`export_not_found`"),
-    ))]
-pub(crate) async fn show(
-    job_id: web::Path<String>,
-    state: web::Data<AppState>,
-) -> Result<HttpResponse, Problem> {
-    let job_id = known(&job_id)?;
-    let view = in_time(store::view::find(&state.pool, job_id)).await?.ok_or_else(not_found)?;
-    Ok(HttpResponse::Ok().json(view))
 }
 
 /// The id in the path. Ids are UUIDs that the service makes itself: another text is the id of nothing.

@@ -5,6 +5,7 @@
 mod control;
 mod exports;
 mod lifecycle;
+mod listing;
 mod outages;
 mod problems;
 mod proxy;
@@ -12,4 +13,5 @@ mod request_ids;
 mod retention;
 mod settings;
 mod support;
+mod view;
 mod waiting;

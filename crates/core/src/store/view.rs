@@ -75,6 +75,9 @@ pub struct ExportView {
     pub finished_at: Option<DateTime<Utc>>,
     /// One for each channel.
     pub runs: Vec<RunView>,
+    /// The database's time when it was read.
+    #[serde(skip)]
+    pub read_at: DateTime<Utc>,
 }
 
 /// One channel of an export.
@@ -204,7 +207,8 @@ async fn read(pool: &PgPool, job_id: Uuid) -> Result<Option<Snapshot>, StoreErro
         r#"SELECT job_id, status, channel_id, start_at, end_at, format, media, options, duration_ms, error,
                   request_id, requested_by, version, cancel_requested_at, created_at, started_at, finished_at,
                   EXISTS (SELECT FROM export_channels r WHERE r.job_id = exports.job_id AND r.status = 'pending'
-                                                          AND r.run_at <= clock_timestamp()) AS "any_due!"
+                                                          AND r.run_at <= clock_timestamp()) AS "any_due!",
+                  clock_timestamp() AS "read_at!"
              FROM exports WHERE job_id = $1"#,
         job_id
     )
@@ -243,6 +247,7 @@ async fn read(pool: &PgPool, job_id: Uuid) -> Result<Option<Snapshot>, StoreErro
         started_at: export.started_at,
         finished_at: export.finished_at,
         runs,
+        read_at: export.read_at,
     };
     Ok(Some(Snapshot { export: view, any_due: export.any_due }))
 }
