@@ -2,6 +2,7 @@
 //! is reported at once and no value is ever printed.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
@@ -17,6 +18,9 @@ use crate::auth::keys::Keys;
 use crate::auth::new_key::NewKeyArguments;
 use crate::browser::Origins;
 use crate::retention::arguments::{PruneArguments, PurgeArguments};
+
+/// Connections without traffic are closed after a minute by many proxies.
+const EVENTS_PING: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_secs(55);
 
 /// The command line.
 #[derive(Debug, Parser)]
@@ -109,6 +113,9 @@ pub struct RawSettings {
     /// Channels exported at a time over all workers [default: as many as the workers have slots]
     #[arg(long, env, hide_env_values = true, value_name = "N")]
     max_parallel_runs: Option<String>,
+    /// Silence after which a stream of events carries a comment, so that proxies keep it open
+    #[arg(long, env, hide = true, value_name = "DURATION", default_value = "15s")]
+    events_ping: String,
 }
 
 /// What serving needs, checked.
@@ -138,6 +145,8 @@ pub struct Settings {
     pub origins: Origins,
     /// How many runs may go on at once.
     pub limit: AdmissionLimit,
+    /// Silence after which a stream of events carries a comment.
+    pub events_ping: Duration,
 }
 
 /// What commands on the database need, checked.
@@ -174,6 +183,7 @@ impl RawSettings {
             .as_ref()
             .and_then(|text| reader.parsed("CORS_ALLOWED_ORIGINS", text))
             .unwrap_or_default();
+        let events_ping = reader.duration("EVENTS_PING", &self.events_ping, EVENTS_PING);
         let settings = || {
             Some(Settings {
                 database_url: database_url?,
@@ -188,6 +198,7 @@ impl RawSettings {
                 request_timeout: request_timeout?,
                 origins,
                 limit: AdmissionLimit { max_parallel_runs },
+                events_ping: events_ping?,
             })
         };
         reader.finish(settings())

@@ -9,10 +9,12 @@ use actix_web::middleware::from_fn;
 use actix_web::{App, HttpServer, web};
 use dce_core::db::{self, DbError, PgPool};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinHandle;
 use tracing_actix_web::TracingLogger;
 
 use crate::browser::{self, Origins};
 use crate::config::Settings;
+use crate::live::Hub;
 use crate::problem;
 use crate::request_id;
 use crate::request_log::RequestSpan;
@@ -53,6 +55,7 @@ pub struct Application {
     server: Server,
     address: SocketAddr,
     pool: PgPool,
+    watcher: JoinHandle<()>,
 }
 
 impl Application {
@@ -62,23 +65,31 @@ impl Application {
         stop: impl Future<Output = ()> + Send + 'static,
     ) -> Result<Self, StartupError> {
         db::prepare(&settings.database_url, settings.migrate_on_start).await?;
+        let pool = db::connect_control(&settings.database_url, "dce-api", settings.db_pool_size);
+        let (live, watcher) = Hub::new(pool.clone(), settings.database_url, settings.events_ping);
         let state = AppState {
-            pool: db::connect_control(&settings.database_url, "dce-api", settings.db_pool_size),
+            pool: pool.clone(),
             keys: settings.keys,
             channels: settings.channels,
             max_attempts: settings.max_attempts,
             rate_limit: settings.rate_limit,
             request_timeout: settings.request_timeout,
             limit: settings.limit,
+            live: live.clone(),
         };
-        let pool = state.pool.clone();
         let wanted = settings.address;
         let listen = |source| StartupError::Listen { address: wanted, source };
         let listener = TcpListener::bind(wanted).map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
+        // Streams of events would outlast every patience: they end first.
+        let stop = async move {
+            stop.await;
+            live.stop();
+        };
         let server = serve(listener, state, settings.origins, stop)?;
+        let watcher = tokio::spawn(watcher.run());
         tracing::info!(%address, "api.listening");
-        Ok(Self { server, address, pool })
+        Ok(Self { server, address, pool, watcher })
     }
 
     /// Where it listens; with `PORT=0` the port that the system chose.
@@ -89,6 +100,7 @@ impl Application {
     /// Serves until `stop`, then lets answers under way finish.
     pub async fn run_until_stopped(self) -> Result<(), StartupError> {
         self.server.await?;
+        self.watcher.abort(); // it has ended, unless it waits for the database
         self.pool.close().await;
         tracing::info!("api.stopped");
         Ok(())

@@ -9,6 +9,7 @@ use dce_core::export::request::ChannelRules;
 use dce_core::store::{self, StoreError};
 
 use crate::auth::keys::Keys;
+use crate::live::Hub;
 use crate::problem::Problem;
 
 /// The database, who may ask, and the rules by which exports are created.
@@ -28,6 +29,8 @@ pub struct AppState {
     pub request_timeout: Duration,
     /// How many runs may go on at once.
     pub limit: AdmissionLimit,
+    /// Where exports are watched.
+    pub live: Hub,
 }
 
 /// The store's answer, if it comes while a client still waits for it, repetitions included; else a 503.

@@ -1,36 +1,16 @@
-//! `/exports/{job_id}`: shows what became of one.
+//! What the routes of an export share.
 
+use actix_web::HttpResponse;
 use actix_web::http::header::{LOCATION, RETRY_AFTER};
-use actix_web::{HttpResponse, web};
-use dce_core::store::{self, ExportView};
 use serde::Serialize;
 use tracing::Span;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::problem::{Code, Problem};
-use crate::state::{AppState, in_time};
 
 /// Seconds after which a client may look what became of its export.
 pub(super) const POLL_AFTER: u32 = 1;
-
-/// Look at an export
-///
-/// Its state, counts and runs.
-#[utoipa::path(get, path = "/exports/{job_id}", tag = "exports",
-    params(("job_id" = Uuid, Path, description = "The export.")),
-    responses(
-        (status = 200, description = "The export.", body = ExportView, example = json!({})),
-        (status = 404, description = "`export_not_found`"),
-    ))]
-pub(crate) async fn show(
-    job_id: web::Path<String>,
-    state: web::Data<AppState>,
-) -> Result<HttpResponse, Problem> {
-    let job_id = known(&job_id)?;
-    let view = in_time(store::view::find(&state.pool, job_id)).await?.ok_or_else(not_found)?;
-    Ok(HttpResponse::Ok().json(view))
-}
 
 /// The id in the path. Ids are UUIDs that the service makes itself: another text is the id of nothing.
 pub(super) fn known(job_id: &str) -> Result<Uuid, Problem> {

@@ -11,8 +11,11 @@ pub mod erasures;
 pub mod exports;
 pub mod idempotency;
 pub mod imports;
+pub mod listing;
 pub mod messages;
+pub mod progress;
 pub mod prune;
+pub mod pulse;
 pub mod purge;
 pub mod rate_limits;
 pub mod reconcile;
@@ -29,7 +32,8 @@ use crate::db;
 use crate::queue::QueueError;
 
 pub use exports::{Created, NewExport, Submission, Submitted};
-pub use view::{ExportView, RunView};
+pub use listing::ExportSummary;
+pub use view::{AttemptView, ExportView, RunView};
 
 /// What can go wrong in the store.
 #[derive(Debug, thiserror::Error)]
