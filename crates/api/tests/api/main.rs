@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test stops at what it does not expect")]
 
 mod control;
+mod events;
 mod exports;
 mod lifecycle;
 mod listing;
@@ -12,6 +13,7 @@ mod proxy;
 mod request_ids;
 mod retention;
 mod settings;
+mod sse;
 mod support;
 mod view;
 mod waiting;
