@@ -67,8 +67,8 @@ pub(crate) async fn list(request: HttpRequest, state: web::Data<AppState>) -> Re
     let filter = Filter {
         statuses: query.choices("status", &STATUSES),
         channel_id: query.id("channel_id"),
-        created_after: query.time("created_after"),
-        created_before: query.time("created_before"),
+        created_after: query.exact_time("created_after"),
+        created_before: query.exact_time("created_before"),
     };
     if let (Some(after), Some(before)) = (filter.created_after, filter.created_before)
         && after >= before

@@ -59,12 +59,12 @@ async fn every_column_that_clients_were_promised_is_shown() {
     assert_eq!(
         names(&shown),
         "bytes_read cancel_requested_at channel_id created_at duration_ms end_at error finished_at format \
-         inserted_count job_id media message_count options repaired_count request_id requested_by runs start_at \
-         started_at status updated_count version waiting warnings"
+         inserted_count job_id links media message_count options progress repaired_count request_id requested_by \
+         runs start_at started_at status updated_count version waiting warnings"
     );
     assert_eq!(
         names(&shown["runs"][0]),
-        "attempt bytes_read channel_id created_at error failures finished_at first_message_id id inserted_count kind \
+        "attempt attempts bytes_read channel_id created_at error failures finished_at first_message_id id inserted_count kind \
          last_message_id max_attempts message_count newest_at next_attempt_at repaired_count started_at status \
          updated_count warnings"
     );

@@ -5,6 +5,7 @@
 mod auth;
 mod browser;
 mod control;
+mod events;
 mod exports;
 mod idempotency;
 mod lifecycle;
@@ -17,6 +18,7 @@ mod request_ids;
 mod retention;
 mod schemathesis;
 mod settings;
+mod sse;
 mod support;
 mod view;
 mod waiting;
