@@ -38,6 +38,8 @@ pub struct Cli {
 pub enum Command {
     /// Bring the database's schema up to date and end
     Migrate,
+    /// Print the OpenAPI document and end
+    Openapi,
     /// Ask the server on HOST and PORT whether it is alive; exit code 0 or 1
     Healthcheck,
     /// Delete old messages or old exports; a later export may bring the messages back

@@ -54,6 +54,7 @@ fn run() -> anyhow::Result<()> {
             actix_web::rt::System::new().block_on(retention::purge(&database_url, settings))?;
         }
         Some(Command::Keys(KeysCommand::New(arguments))) => arguments.run(&mut std::io::stdout().lock())?,
+        Some(Command::Openapi) => print!("{}", dce_api::openapi::json()),
         Some(Command::Healthcheck) => healthcheck::check(cli.raw.address()?)?,
     }
     Ok(())

@@ -12,6 +12,7 @@ use actix_web::{HttpMessage, HttpResponse, HttpResponseBuilder, ResponseError};
 use dce_core::export::request::{Fault, FaultCode};
 use dce_core::store::StoreError;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::request_id::RequestId;
 
@@ -36,6 +37,11 @@ macro_rules! problems {
             /// The HTTP status it comes with.
             pub const fn status(self) -> StatusCode {
                 match self { $(Self::$name => StatusCode::$status,)* }
+            }
+
+            /// Where people read about it.
+            fn page(self) -> String {
+                format!("/docs/errors#{}", self.as_str())
             }
 
             /// A short name for people, the same for all occurrences.
@@ -157,7 +163,7 @@ impl Problem {
             response.insert_header((name.clone(), value.clone()));
         }
         response.json(Document {
-            r#type: format!("/docs/errors#{}", self.code.as_str()),
+            r#type: self.code.page(),
             title: self.code.title(),
             status: self.code.status().as_u16(),
             detail: &self.detail,
@@ -168,18 +174,41 @@ impl Problem {
     }
 }
 
-/// The body. `type` is a reference to the page about this code, for people; programs compare `code`.
-#[derive(Serialize)]
-struct Document<'a> {
+/// What is wrong, as `application/problem+json` (RFC 9457).
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub struct Document<'a> {
+    /// Leads to a page about this code, for people.
     r#type: String,
+    /// The code in words.
     title: &'static str,
+    /// The HTTP status.
     status: u16,
+    /// What is wrong here, and what to do.
     detail: &'a str,
+    /// For programs: never changes.
     code: &'static str,
+    /// The id of the request, which the log has too.
     #[serde(skip_serializing_if = "Option::is_none")]
     request_id: Option<&'a str>,
+    /// Every mistake of the request.
     #[serde(skip_serializing_if = "<[Fault]>::is_empty")]
     errors: &'a [Fault],
+}
+
+impl Document<'static> {
+    /// One for documentation.
+    pub fn example(code: Code) -> Self {
+        Self {
+            r#type: code.page(),
+            title: code.title(),
+            status: code.status().as_u16(),
+            detail: "What is wrong here, and what to do.",
+            code: code.as_str(),
+            request_id: Some("01990f3e-6a3b-7c51-9e54-1f2a3b4c5d6e"),
+            errors: &[],
+        }
+    }
 }
 
 impl From<Vec<Fault>> for Problem {

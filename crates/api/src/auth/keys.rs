@@ -121,7 +121,8 @@ pub fn is_name(text: &str) -> bool {
 
 /// The digest of a key as `API_KEYS` holds it.
 pub fn digest(key: &str) -> String {
-    Sha256::digest(key.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+    let digits = |byte: &u8| [byte >> 4, byte & 15].map(|digit| char::from_digit(digit.into(), 16));
+    Sha256::digest(key.as_bytes()).iter().flat_map(digits).flatten().collect()
 }
 
 fn unhex(text: &str) -> Option<[u8; 32]> {

@@ -4,6 +4,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use dce_core::export::state::ExportStatus;
 use dce_core::store::control::{self, Controlled};
 use serde::Serialize;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::exports::{Links, accepted, known, not_found};
@@ -11,8 +12,21 @@ use crate::body;
 use crate::problem::{Code, Problem};
 use crate::state::{AppState, in_time};
 
-/// `POST /exports/{job_id}/cancel`: 202; what waits has ended, what runs is being stopped.
-pub(super) async fn cancel(
+/// Cancel an export
+///
+/// What waits has ended with the answer, what runs is being stopped. What was archived stays. Can be repeated.
+#[utoipa::path(post, path = "/exports/{job_id}/cancel", tag = "exports",
+    params(("job_id" = Uuid, Path, description = "The export.")),
+    responses(
+        (status = 202, description = "It is cancelled, or is being cancelled.", body = Answer,
+         headers(("Location" = String, description = "The export."), ("Retry-After" = u32, description = "Seconds after which to look again.")),
+         example = json!({ "job_id": "01990f3e-6a3b-7c51-9e54-1f2a3b4c5d6e", "status": "running", "cancelling": true,
+                           "links": { "self": "/exports/01990f3e-6a3b-7c51-9e54-1f2a3b4c5d6e" } })),
+        (status = 404, description = "`export_not_found`"),
+        (status = 409, description = "`export_ended`, `nothing_to_retry`"),
+        (status = 422, description = "`validation_failed`"),
+    ))]
+pub(crate) async fn cancel(
     request: HttpRequest,
     payload: web::Payload,
     job_id: web::Path<String>,
@@ -31,8 +45,21 @@ pub(super) async fn cancel(
     }
 }
 
-/// `POST /exports/{job_id}/retry`: 202; failed and cancelled runs wait to go on from their last message.
-pub(super) async fn retry(
+/// Retry an export
+///
+/// Failed and cancelled runs wait to go on from their last message. Can be repeated.
+#[utoipa::path(post, path = "/exports/{job_id}/retry", tag = "exports",
+    params(("job_id" = Uuid, Path, description = "The export.")),
+    responses(
+        (status = 202, description = "It goes on.", body = Answer,
+         headers(("Location" = String, description = "The export."), ("Retry-After" = u32, description = "Seconds after which to look again.")),
+         example = json!({ "job_id": "01990f3e-6a3b-7c51-9e54-1f2a3b4c5d6e", "status": "pending", "cancelling": false,
+                           "links": { "self": "/exports/01990f3e-6a3b-7c51-9e54-1f2a3b4c5d6e" } })),
+        (status = 404, description = "`export_not_found`"),
+        (status = 409, description = "`nothing_to_retry`"),
+        (status = 422, description = "`validation_failed`"),
+    ))]
+pub(crate) async fn retry(
     request: HttpRequest,
     payload: web::Payload,
     job_id: web::Path<String>,
@@ -70,7 +97,8 @@ fn answer(job_id: Uuid, status: ExportStatus, cancelling: bool) -> HttpResponse 
 }
 
 /// The body of a 202.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Controlled)]
 struct Answer<'a> {
     job_id: Uuid,
     /// Derived from the runs: stays `running` until the last one has been stopped.

@@ -7,11 +7,13 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use chrono::{DateTime, Utc};
 use dce_core::export::request::{ExportRequest, FORMAT, Fault, FaultCode};
 use dce_core::ids::Snowflake;
-use dce_core::store::{self, Created, NewExport};
+use dce_core::store::{self, Created, ExportView, NewExport};
 use serde::Serialize;
 use tracing::Span;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
+use super::new_export::NewExportBody;
 use crate::body;
 use crate::problem::{Code, Problem};
 use crate::request_id::RequestId;
@@ -22,8 +24,23 @@ const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
 /// Seconds after which a client may look what became of its export.
 const POLL_AFTER: u32 = 1;
 
-/// `POST /exports`: 202 once export, runs and first tasks are committed.
-pub(super) async fn create(
+/// Submit an export
+///
+/// Answered once the export and its first tasks are committed: from then on it is done, whatever dies when. With
+/// `Idempotency-Key` the request can be repeated without a second export.
+#[utoipa::path(post, path = "/exports", tag = "exports", request_body(content = NewExportBody,
+        example = json!({ "channel_id": "900000000000001004", "start_at": "2024-07-03T18:50:40+09:00" })),
+    responses(
+        (status = 202, description = "It is taken.", body = Accepted,
+         headers(("Location" = String, description = "The export."), ("Retry-After" = u32, description = "Seconds after which to look what became of it.")),
+         example = json!({ "job_id": "01990f3e-6a3b-7c51-9e54-1f2a3b4c5d6e", "status": "pending", "channel_id": "900000000000001004",
+                           "channel_ids": ["900000000000001004"], "created_at": "2026-11-23T08:38:01.247217Z",
+                           "links": { "self": "/exports/01990f3e-6a3b-7c51-9e54-1f2a3b4c5d6e" } })),
+        (status = 400, description = "`unsupported_format`"),
+        (status = 403, description = "`channel_not_allowed`"),
+        (status = 422, description = "`validation_failed`"),
+    ))]
+pub(crate) async fn create(
     request: HttpRequest,
     payload: web::Payload,
     id: web::ReqData<RequestId>,
@@ -50,8 +67,16 @@ pub(super) async fn create(
     Ok(accepted(&links, &Accepted::new(&created, &new.channels, &links)))
 }
 
-/// `GET /exports/{job_id}`: state, counts, runs.
-pub(super) async fn show(
+/// Look at an export
+///
+/// Its state, counts and runs.
+#[utoipa::path(get, path = "/exports/{job_id}", tag = "exports",
+    params(("job_id" = Uuid, Path, description = "The export.")),
+    responses(
+        (status = 200, description = "The export.", body = ExportView, example = json!({})),
+        (status = 404, description = "`export_not_found`"),
+    ))]
+pub(crate) async fn show(
     job_id: web::Path<String>,
     state: web::Data<AppState>,
 ) -> Result<HttpResponse, Problem> {
@@ -119,19 +144,21 @@ fn new_export(wanted: ExportRequest, id: &RequestId, state: &AppState) -> NewExp
 }
 
 /// What is answered to a creation.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Accepted<'a> {
     job_id: Uuid,
     status: &'static str,
     /// The only channel of a single-channel export.
+    #[schema(value_type = Option<String>)]
     channel_id: Option<&'a Snowflake>,
+    #[schema(value_type = Vec<String>)]
     channel_ids: &'a [Snowflake],
     created_at: DateTime<Utc>,
     links: &'a Links,
 }
 
 /// Where to go from here.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct Links {
     #[serde(rename = "self")]
     itself: String,

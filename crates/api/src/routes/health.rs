@@ -3,19 +3,49 @@
 use actix_web::{HttpResponse, web};
 use dce_core::store::waiting::{self, Surroundings};
 use serde::Serialize;
-use serde_json::json;
+use utoipa::ToSchema;
 
 use crate::problem::Problem;
 use crate::state::{AppState, in_time};
 
+/// Whether the process lives
+///
 /// 200 as long as the process answers at all; looks at nothing else, so that no outage elsewhere gets it restarted.
-pub(super) async fn alive() -> HttpResponse {
-    HttpResponse::Ok().json(json!({ "ok": true }))
+#[utoipa::path(get, path = "/livez", tag = "service", responses(
+    (status = 200, description = "It lives.", body = Alive, example = json!({ "ok": true })),
+))]
+pub(crate) async fn alive() -> HttpResponse {
+    HttpResponse::Ok().json(Alive { ok: true })
 }
 
+/// Whether the process lives
+///
+/// The same as `/livez`.
+#[utoipa::path(get, path = "/health", tag = "service", responses(
+    (status = 200, description = "It lives.", body = Alive, example = json!({ "ok": true })),
+))]
+pub(crate) async fn health() -> HttpResponse {
+    alive().await
+}
+
+/// The process answers.
+#[derive(Serialize, ToSchema)]
+struct Alive {
+    /// Always true.
+    ok: bool,
+}
+
+/// Whether the service can do its work
+///
 /// 200 if database and schema are there, else 503. Without workers exports wait, but the API works; what else keeps
 /// exports from going on makes it `degraded`: taking the API out of service would mend none of it.
-pub(super) async fn ready(state: web::Data<AppState>) -> Result<HttpResponse, Problem> {
+#[utoipa::path(get, path = "/readyz", tag = "service", responses(
+    (status = 200, description = "It can.", body = Readiness,
+     example = json!({ "status": "ready", "database": "ok", "workers_live": 2, "problems": [] })),
+    (status = 503, description = "`database_unavailable`, `schema_missing`"),
+    (status = 500, description = "`internal_error`"),
+))]
+pub(crate) async fn ready(state: web::Data<AppState>) -> Result<HttpResponse, Problem> {
     let now = in_time(Surroundings::look(&state.pool)).await?;
     let problems = now.problems();
     Ok(HttpResponse::Ok().json(Readiness {
@@ -27,7 +57,7 @@ pub(super) async fn ready(state: web::Data<AppState>) -> Result<HttpResponse, Pr
 }
 
 /// What a probe and whoever looks after the service want to know.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Readiness {
     /// `ready` or `degraded`.
     status: &'static str,

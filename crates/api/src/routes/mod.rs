@@ -1,9 +1,10 @@
 //! Paths and methods; one file for each kind of thing.
 
-mod control;
+pub(crate) mod control;
 mod documents;
-mod exports;
-mod health;
+pub(crate) mod exports;
+pub(crate) mod health;
+mod new_export;
 
 use std::collections::BTreeMap;
 
@@ -29,7 +30,7 @@ pub struct Endpoint {
 /// All endpoints.
 pub fn table() -> Vec<Endpoint> {
     vec![
-        get("/health", Need::Nothing, || web::to(health::alive)),
+        get("/health", Need::Nothing, || web::to(health::health)),
         get("/livez", Need::Nothing, || web::to(health::alive)),
         get("/readyz", Need::Nothing, || web::to(health::ready)),
         get("/openapi.json", Need::Nothing, || web::to(documents::openapi)),

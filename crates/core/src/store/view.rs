@@ -3,13 +3,15 @@
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use sqlx::postgres::PgPool;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::waiting::{Obstacle, Surroundings};
 use super::{StoreError, repeated};
 
 /// An export with its runs; field names are column names.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = Export)]
 pub struct ExportView {
     /// Its id.
     pub job_id: Uuid,
@@ -65,7 +67,8 @@ pub struct ExportView {
 }
 
 /// One channel of an export.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = Run)]
 pub struct RunView {
     /// Its id.
     pub id: Uuid,

@@ -2,13 +2,14 @@
 
 use serde::Serialize;
 use sqlx::postgres::PgPool;
+use utoipa::ToSchema;
 
 use super::StoreError;
 use super::workers::{self, Readiness};
 use crate::export::failure::{FailureKind, INVALID_TOKEN_WAITS};
 
 /// Something that keeps runs from starting until somebody does something about it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Obstacle {
     /// `database_read_only`, `no_worker`, or that of the failure which the workers met; never changes.
     pub code: &'static str,
@@ -45,7 +46,8 @@ impl Obstacle {
 }
 
 /// An obstacle and how far it reaches.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = ReadinessProblem)]
 pub struct Problem {
     /// What it is.
     #[serde(flatten)]

@@ -1,10 +1,11 @@
 //! What is wrong with a request: one entry for each mistake, so that a client can mend all of them at once.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// Where in the request the mistake is. Serialises as `"pointer": "/start_at"`, `"header": "Idempotency-Key"` or
 /// `"parameter": "limit"`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Place {
     /// A JSON pointer (RFC 6901) into the body; it also names fields that are missing.
@@ -16,7 +17,7 @@ pub enum Place {
 }
 
 /// The class of a mistake, for programs; clients see it in `snake_case`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum FaultCode {
     /// Neither the request nor the service's settings name it.
@@ -56,7 +57,7 @@ pub enum FaultCode {
 }
 
 /// One mistake in a request.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Fault {
     /// Where it is.
     #[serde(flatten)]

@@ -17,7 +17,7 @@ fn faults(body: Value) -> Vec<(String, FaultCode)> {
         .into_iter()
         .map(|fault| match fault.place {
             Place::Pointer(pointer) => (pointer, fault.code),
-            Place::Header(name) => panic!("{name} is no part of a body"),
+            other => panic!("{other:?} is no part of a body"),
         })
         .collect();
     faults.sort_by(|a, b| a.0.cmp(&b.0));
