@@ -2,12 +2,14 @@
 
 pub mod auth;
 pub mod body;
+pub mod compression;
 pub mod config;
 pub mod cursor;
 pub mod healthcheck;
 pub mod openapi;
 pub mod problem;
 pub mod query;
+pub mod reading;
 pub mod request_id;
 pub mod request_log;
 pub mod retention;

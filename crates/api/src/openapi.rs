@@ -27,6 +27,11 @@ use crate::routes::{self, Endpoint};
         crate::routes::exports::show,
         crate::routes::control::cancel,
         crate::routes::control::retry,
+        crate::routes::channels::list,
+        crate::routes::channels::show,
+        crate::routes::messages::of_channel,
+        crate::routes::messages::show,
+        crate::routes::messages::of_export,
     ),
     components(schemas(ProblemDocument<'static>)),
     tags(

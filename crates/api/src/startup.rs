@@ -4,12 +4,14 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 
 use actix_web::dev::Server;
-use actix_web::middleware::from_fn;
+use actix_web::middleware::{Compress, from_fn};
 use actix_web::{App, HttpServer, web};
 use dce_core::db::{self, DbError, PgPool};
+use dce_core::store::archive::Sessions;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_actix_web::TracingLogger;
 
+use crate::compression;
 use crate::config::Settings;
 use crate::problem;
 use crate::request_id;
@@ -19,6 +21,9 @@ use crate::state::AppState;
 
 /// Threads that serve requests. The work is done in Postgres, over few connections: more threads would only wait.
 const HTTP_WORKERS: usize = 2;
+/// Sessions that read pages of the archive. None is held between pages, so that few serve many clients; one is not enough
+/// to look at a page while a search goes on.
+const READ_SESSIONS: u32 = 2;
 /// Seconds that answers may still take after a stop is asked for: twice what a query may take. Closing the connections
 /// takes 2 s more at most; platforms kill later (Render after 30 s, `docker/compose.yaml` after 25 s).
 const SHUTDOWN_TIMEOUT: u64 = 20;
@@ -47,6 +52,7 @@ pub struct Application {
     server: Server,
     address: SocketAddr,
     pool: PgPool,
+    archive: Sessions,
 }
 
 impl Application {
@@ -56,21 +62,24 @@ impl Application {
         stop: impl Future<Output = ()> + Send + 'static,
     ) -> Result<Self, StartupError> {
         db::prepare(&settings.database_url, settings.migrate_on_start).await?;
+        let pool = db::connect_control(&settings.database_url, "dce-api", settings.db_pool_size);
+        let read = db::connect_read(&settings.database_url, "dce-api", READ_SESSIONS);
+        let archive = Sessions::new(read, pool.clone());
         let state = AppState {
-            pool: db::connect_control(&settings.database_url, "dce-api", settings.db_pool_size),
+            pool: pool.clone(),
+            archive: archive.clone(),
             keys: settings.keys,
             channels: settings.channels,
             max_attempts: settings.max_attempts,
             limit: settings.limit,
         };
-        let pool = state.pool.clone();
         let wanted = settings.address;
         let listen = |source| StartupError::Listen { address: wanted, source };
         let listener = TcpListener::bind(wanted).map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
         let server = serve(listener, state, stop)?;
         tracing::info!(%address, "api.listening");
-        Ok(Self { server, address, pool })
+        Ok(Self { server, address, pool, archive })
     }
 
     /// Where it listens; with `PORT=0` the port that the system chose.
@@ -81,6 +90,7 @@ impl Application {
     /// Serves until `stop`, then lets answers under way finish.
     pub async fn run_until_stopped(self) -> Result<(), StartupError> {
         self.server.await?;
+        self.archive.close().await;
         self.pool.close().await;
         tracing::info!("api.stopped");
         Ok(())
@@ -98,12 +108,17 @@ fn serve(
         App::new()
             .app_data(state.clone())
             .configure(routes::configure)
+            .wrap(from_fn(compression::exempt))
+            .wrap(Compress::default())
+            .wrap(from_fn(compression::tidy))
             .wrap(from_fn(problem::render))
             .wrap(TracingLogger::<RequestSpan>::new())
             .wrap(from_fn(request_id::assign))
     });
     Ok(server
         .workers(HTTP_WORKERS)
+        // A client that has closed its side is gone: what is done for it ends.
+        .h1_allow_half_closed(false)
         .shutdown_signal(stop)
         .shutdown_timeout(SHUTDOWN_TIMEOUT)
         .listen(listener)?

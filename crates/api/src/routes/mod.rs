@@ -1,9 +1,11 @@
 //! Paths and methods; one file for each kind of thing.
 
+pub(crate) mod channels;
 pub(crate) mod control;
 mod documents;
 pub(crate) mod exports;
 pub(crate) mod health;
+pub(crate) mod messages;
 mod new_export;
 
 use std::collections::BTreeMap;
@@ -39,8 +41,13 @@ pub fn table() -> Vec<Endpoint> {
         get("/docs/{file:.*}", Need::Nothing, || web::to(documents::file)),
         post("/exports", Need::Write, || web::to(exports::create)),
         get("/exports/{job_id}", Need::Read, || web::to(exports::show)),
+        get("/exports/{job_id}/messages", Need::Read, || web::to(messages::of_export)),
         post("/exports/{job_id}/cancel", Need::Write, || web::to(control::cancel)),
         post("/exports/{job_id}/retry", Need::Write, || web::to(control::retry)),
+        get("/channels", Need::Read, || web::to(channels::list)),
+        get("/channels/{channel_id}", Need::Read, || web::to(channels::show)),
+        get("/channels/{channel_id}/messages", Need::Read, || web::to(messages::of_channel)),
+        get("/channels/{channel_id}/messages/{message_id}", Need::Read, || web::to(messages::show)),
     ]
 }
 

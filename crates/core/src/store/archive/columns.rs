@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::Position;
 use crate::ids::Snowflake;
+use crate::store::StoreError;
 
 /// The version byte before a `jsonb` in binary form.
 const JSONB_VERSION: u8 = 1;
@@ -138,7 +139,7 @@ impl<'r> Row<'r> {
     }
 
     /// The columns with their values, in the order asked for.
-    pub fn values(&self) -> impl Iterator<Item = sqlx::Result<(Column, Value<'r>)>> + use<'r> {
+    pub fn values(&self) -> impl Iterator<Item = Result<(Column, Value<'r>), StoreError>> + use<'r> {
         let Self { row, columns } = *self;
         columns.iter().enumerate().map(move |(index, column)| {
             let value = row.try_get_raw(index + POSITION)?;

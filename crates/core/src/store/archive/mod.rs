@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use crate::ids::Snowflake;
 
 pub use columns::{Column, Row, Value};
-pub use reader::{Limits, Page, Reader, Take};
+pub use reader::{Limits, Page, Reader, Take, message};
 pub use sessions::Sessions;
 pub use sources::{Source, of_channel, of_export};
 

@@ -50,7 +50,7 @@ pub struct Page {
 }
 
 /// Takes a message, and says how many bytes that made.
-pub type Take<'t> = dyn FnMut(&Row<'_>) -> sqlx::Result<usize> + Send + 't;
+pub type Take<'t> = dyn FnMut(&Row<'_>) -> Result<usize, StoreError> + Send + 't;
 
 /// A walk through messages.
 #[derive(Debug)]
@@ -252,6 +252,26 @@ impl Reader {
             stretch.behind = Some(position);
         }
     }
+}
+
+/// One message with all its columns. Whether there is one.
+pub async fn message(
+    sessions: &Sessions,
+    channel_id: Snowflake,
+    message_id: Snowflake,
+    take: &mut Take<'_>,
+) -> Result<bool, StoreError> {
+    let mut session = sessions.acquire().await?;
+    let mut is_there = false;
+    let mut sql = statement::message(channel_id, message_id, &Column::ALL);
+    session
+        .each(&mut sql, |row| {
+            is_there = true;
+            take(&Row::new(row, &Column::ALL))?;
+            Ok(ControlFlow::Continue(()))
+        })
+        .await?;
+    Ok(is_there)
 }
 
 /// When these messages were sent, of those that are archived.

@@ -76,18 +76,36 @@ pub(super) fn found(
     sql
 }
 
+/// One message.
+pub(super) fn message(
+    channel_id: Snowflake,
+    message_id: Snowflake,
+    columns: &[Column],
+) -> QueryBuilder<Postgres> {
+    let mut sql = select(columns);
+    one(&mut sql, channel_id, message_id);
+    sql
+}
+
 /// When these messages were sent, of those that are archived.
 pub(super) fn times(channel_id: Snowflake, ids: &[Snowflake]) -> QueryBuilder<Postgres> {
     let mut sql = QueryBuilder::new("");
-    for (number, id) in ids.iter().map(Snowflake::to_string).enumerate() {
+    for (number, id) in ids.iter().enumerate() {
         sql.push(if number == 0 { "(" } else { " UNION ALL (" });
-        sql.push(r#"SELECT message_id, "timestamp" FROM messages WHERE channel_id = "#);
-        sql.push_bind(channel_id.to_string());
-        sql.push(" AND message_id BETWEEN ").push_bind(id.clone()).push(" AND ").push_bind(id);
-        // In the order of the key's index, so that no other one is used.
-        sql.push(" ORDER BY message_id LIMIT 1)");
+        sql.push(r#"SELECT message_id, "timestamp""#);
+        one(&mut sql, channel_id, *id);
+        sql.push(")");
     }
     sql
+}
+
+/// In the order of the key's index, so that no other one is used: of a channel that is newer than the statistics any one
+/// seems to find a message at once.
+fn one(sql: &mut QueryBuilder<Postgres>, channel_id: Snowflake, message_id: Snowflake) {
+    sql.push(" FROM messages WHERE channel_id = ").push_bind(channel_id.to_string());
+    let id = message_id.to_string();
+    sql.push(" AND message_id BETWEEN ").push_bind(id.clone()).push(" AND ").push_bind(id);
+    sql.push(" ORDER BY message_id LIMIT 1");
 }
 
 fn select(columns: &[Column]) -> QueryBuilder<Postgres> {
