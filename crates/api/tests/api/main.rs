@@ -5,11 +5,13 @@
 mod control;
 mod exports;
 mod lifecycle;
+mod messages;
 mod outages;
 mod problems;
 mod proxy;
 mod request_ids;
 mod retention;
 mod settings;
+mod streams;
 mod support;
 mod waiting;
