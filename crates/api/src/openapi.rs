@@ -29,6 +29,11 @@ use crate::routes::{self, Endpoint, new_export};
         crate::routes::events::events,
         crate::routes::control::cancel,
         crate::routes::control::retry,
+        crate::routes::channels::list,
+        crate::routes::channels::show,
+        crate::routes::messages::of_channel,
+        crate::routes::messages::show,
+        crate::routes::messages::of_export,
     ),
     components(schemas(ProblemDocument<'static>)),
     tags(

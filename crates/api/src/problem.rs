@@ -71,12 +71,18 @@ problems! {
     ChannelNotAllowed = "channel_not_allowed", FORBIDDEN, "The channel may not be exported";
     /// No export has this id.
     ExportNotFound = "export_not_found", NOT_FOUND, "There is no such export";
+    /// No message of the channel has this id.
+    MessageNotFound = "message_not_found", NOT_FOUND, "There is no such message";
+    /// Nothing is archived of this channel.
+    ChannelNotFound = "channel_not_found", NOT_FOUND, "There is no such channel";
     /// Nothing has this path.
     NotFound = "not_found", NOT_FOUND, "There is nothing at this path";
     /// The path exists, without this method.
     MethodNotAllowed = "method_not_allowed", METHOD_NOT_ALLOWED, "The method is not allowed here";
     /// The request did not come in time.
     RequestTimeout = "request_timeout", REQUEST_TIMEOUT, "The request took too long to come";
+    /// None of the forms that the client accepts can be had.
+    NotAcceptable = "not_acceptable", NOT_ACCEPTABLE, "No such form can be had";
     /// A cancel of an export that has completed or failed.
     ExportEnded = "export_ended", CONFLICT, "The export has ended";
     /// A retry of an export without a failed or cancelled run, and without a cancel to withdraw.
@@ -162,6 +168,7 @@ impl Problem {
             StatusCode::NOT_FOUND => Code::NotFound,
             StatusCode::METHOD_NOT_ALLOWED => Code::MethodNotAllowed,
             StatusCode::REQUEST_TIMEOUT => Code::RequestTimeout,
+            StatusCode::NOT_ACCEPTABLE => Code::NotAcceptable,
             StatusCode::PAYLOAD_TOO_LARGE => Code::BodyTooLarge,
             StatusCode::UNSUPPORTED_MEDIA_TYPE => Code::UnsupportedMediaType,
             status if status.is_client_error() => Code::BadRequest,

@@ -15,7 +15,7 @@ use crate::problem::{Code, Problem};
 const MAX_FAULTS: usize = 100;
 
 /// The parameters of one request. An empty value is the same as none.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Query {
     values: HashMap<&'static str, String>,
     faults: Vec<Fault>,

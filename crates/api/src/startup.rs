@@ -5,14 +5,16 @@ use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
 use actix_web::dev::Server;
-use actix_web::middleware::from_fn;
+use actix_web::middleware::{Compress, from_fn};
 use actix_web::{App, HttpServer, web};
 use dce_core::db::{self, DbError, PgPool};
+use dce_core::store::archive::Sessions;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
 use tracing_actix_web::TracingLogger;
 
 use crate::browser::{self, Origins};
+use crate::compression;
 use crate::config::Settings;
 use crate::live::Hub;
 use crate::problem;
@@ -27,6 +29,9 @@ const HTTP_WORKERS: usize = 2;
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// Connections for each of the threads; more wait until one ends.
 const MAX_CONNECTIONS: usize = 4096;
+/// Sessions that read pages of the archive. None is held between pages, so that few serve many clients; one is not enough
+/// to look at a page while a search goes on.
+const READ_SESSIONS: u32 = 2;
 /// Seconds that answers may still take after a stop is asked for: twice what a query may take. Closing the connections
 /// takes 2 s more at most; platforms kill later (Render after 30 s, `docker/compose.yaml` after 25 s).
 const SHUTDOWN_TIMEOUT: u64 = 20;
@@ -56,6 +61,7 @@ pub struct Application {
     address: SocketAddr,
     pool: PgPool,
     watcher: JoinHandle<()>,
+    archive: Sessions,
 }
 
 impl Application {
@@ -66,9 +72,12 @@ impl Application {
     ) -> Result<Self, StartupError> {
         db::prepare(&settings.database_url, settings.migrate_on_start).await?;
         let pool = db::connect_control(&settings.database_url, "dce-api", settings.db_pool_size);
-        let (live, watcher) = Hub::new(pool.clone(), settings.database_url, settings.events_ping);
+        let (live, watcher) = Hub::new(pool.clone(), settings.database_url.clone(), settings.events_ping);
+        let read = db::connect_read(&settings.database_url, "dce-api", READ_SESSIONS);
+        let archive = Sessions::new(read, pool.clone());
         let state = AppState {
             pool: pool.clone(),
+            archive: archive.clone(),
             keys: settings.keys,
             channels: settings.channels,
             max_attempts: settings.max_attempts,
@@ -89,7 +98,7 @@ impl Application {
         let server = serve(listener, state, settings.origins, stop)?;
         let watcher = tokio::spawn(watcher.run());
         tracing::info!(%address, "api.listening");
-        Ok(Self { server, address, pool, watcher })
+        Ok(Self { server, address, pool, archive, watcher })
     }
 
     /// Where it listens; with `PORT=0` the port that the system chose.
@@ -101,6 +110,7 @@ impl Application {
     pub async fn run_until_stopped(self) -> Result<(), StartupError> {
         self.server.await?;
         self.watcher.abort(); // it has ended, unless it waits for the database
+        self.archive.close().await;
         self.pool.close().await;
         tracing::info!("api.stopped");
         Ok(())
@@ -120,6 +130,9 @@ fn serve(
         App::new()
             .app_data(state.clone())
             .configure(routes::configure)
+            .wrap(from_fn(compression::exempt))
+            .wrap(Compress::default())
+            .wrap(from_fn(compression::tidy))
             .wrap(from_fn(problem::render))
             .wrap(from_fn(browser::protect))
             .wrap(origins.middleware())
@@ -131,6 +144,8 @@ fn serve(
         .keep_alive(KEEP_ALIVE)
         .client_request_timeout(request_timeout)
         .max_connections(MAX_CONNECTIONS)
+        // A client that has closed its side is gone: what is done for it ends.
+        .h1_allow_half_closed(false)
         .shutdown_signal(stop)
         .shutdown_timeout(SHUTDOWN_TIMEOUT)
         .listen(listener)?

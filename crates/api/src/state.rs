@@ -6,6 +6,7 @@ use dce_core::db::PgPool;
 use dce_core::export::admission::AdmissionLimit;
 use dce_core::export::rate_limit::RateLimit;
 use dce_core::export::request::ChannelRules;
+use dce_core::store::archive::Sessions;
 use dce_core::store::{self, StoreError};
 
 use crate::auth::keys::Keys;
@@ -15,8 +16,10 @@ use crate::problem::Problem;
 /// The database, who may ask, and the rules by which exports are created.
 #[derive(Debug, Clone)]
 pub struct AppState {
-    /// Sessions for transitions and reads.
+    /// Sessions for transitions and short reads.
     pub pool: PgPool,
+    /// Sessions for pages of the archive.
+    pub archive: Sessions,
     /// Who may ask; `None`: whoever reaches the server.
     pub keys: Option<Keys>,
     /// Which channels may be exported.

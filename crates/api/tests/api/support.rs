@@ -143,7 +143,7 @@ impl Answer {
             .flatten()
             .map(|fault| {
                 assert!(fault["detail"].as_str().is_some_and(|detail| !detail.is_empty()));
-                let place = fault["pointer"].as_str().or(fault["header"].as_str());
+                let place = ["pointer", "header", "parameter"].iter().find_map(|name| fault[name].as_str());
                 (place.unwrap(), fault["code"].as_str().unwrap())
             })
             .collect();

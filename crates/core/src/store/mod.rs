@@ -3,6 +3,7 @@
 //! committed before it began. Time is `clock_timestamp()`: `now()` is as old as its transaction.
 
 pub mod admission;
+pub mod archive;
 pub mod backends;
 pub mod channels;
 pub mod control;
@@ -89,6 +90,11 @@ impl StoreError {
     /// A row with this key is there already (23505).
     pub fn is_duplicate(&self) -> bool {
         self.code().as_deref() == Some("23505")
+    }
+
+    /// The statement was cancelled (57014): it took longer than its session allows, or somebody asked for it.
+    pub fn is_cancelled(&self) -> bool {
+        self.code().as_deref() == Some("57014")
     }
 
     /// The database takes no writes (25006), e.g. a free Supabase project over 500 MB.
