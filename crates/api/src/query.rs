@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 
 use actix_web::HttpRequest;
 use chrono::{DateTime, Utc};
-use dce_core::export::request::{Fault, FaultCode, parse_time};
+use dce_core::export::request::{Fault, FaultCode, parse_exact_time, parse_time};
 use dce_core::ids::Snowflake;
 use percent_encoding::percent_decode;
 
@@ -81,11 +81,24 @@ impl Query {
         number
     }
 
-    /// An ISO 8601 time with an offset.
+    /// An ISO 8601 time with an offset, for messages.
     pub fn time(&mut self, name: &'static str) -> Option<DateTime<Utc>> {
+        self.time_by(name, parse_time)
+    }
+
+    /// An ISO 8601 time with an offset, for what the service dates itself.
+    pub fn exact_time(&mut self, name: &'static str) -> Option<DateTime<Utc>> {
+        self.time_by(name, parse_exact_time)
+    }
+
+    fn time_by(
+        &mut self,
+        name: &'static str,
+        parse: fn(&str) -> Result<DateTime<Utc>, (FaultCode, String)>,
+    ) -> Option<DateTime<Utc>> {
         let text = self.values.remove(name)?;
         // A plus that was not encoded has become a space; no time has one otherwise.
-        parse_time(&text.replace(' ', "+")).map_err(|(code, detail)| self.fault(name, code, detail)).ok()
+        parse(&text.replace(' ', "+")).map_err(|(code, detail)| self.fault(name, code, detail)).ok()
     }
 
     /// A Discord id.
@@ -152,7 +165,7 @@ mod tests {
 
     const KNOWN: [&str; 5] = ["limit", "after", "q", "status", "at"];
 
-    fn faults(query: Query) -> Vec<FaultCode> {
+    fn faults(query: &Query) -> Vec<FaultCode> {
         query.faults.iter().map(|fault| fault.code).collect()
     }
 
@@ -181,7 +194,7 @@ mod tests {
         assert_eq!(query.choices("status", &[("a", 1), ("b", 2)]), [1]);
         assert_eq!(query.time("at"), None);
         assert_eq!(
-            faults(query),
+            faults(&query),
             [
                 FaultCode::UnknownParameter,
                 FaultCode::Repeated,
@@ -198,7 +211,7 @@ mod tests {
         for text in ["0", "11", "+7", "-1", "7.0", "99999999999999999999", "x"] {
             let mut query = Query::read(&format!("limit={text}"), &KNOWN).unwrap();
             assert_eq!(query.number("limit", 1..=10), None, "{text}");
-            assert_eq!(faults(query).len(), 1, "{text}");
+            assert_eq!(faults(&query).len(), 1, "{text}");
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::time::Duration;
 
 use actix_web::dev::Server;
 use actix_web::middleware::{Compress, from_fn};
@@ -9,10 +10,13 @@ use actix_web::{App, HttpServer, web};
 use dce_core::db::{self, DbError, PgPool};
 use dce_core::store::archive::Sessions;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinHandle;
 use tracing_actix_web::TracingLogger;
 
+use crate::browser::{self, Origins};
 use crate::compression;
 use crate::config::Settings;
+use crate::live::Hub;
 use crate::problem;
 use crate::request_id;
 use crate::request_log::RequestSpan;
@@ -24,6 +28,10 @@ const HTTP_WORKERS: usize = 2;
 /// Sessions that read pages of the archive. None is held between pages, so that few serve many clients; one is not enough
 /// to look at a page while a search goes on.
 const READ_SESSIONS: u32 = 2;
+/// How long an idle connection is kept: longer than proxies keep theirs, so that they close first.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
+/// Connections for each of the threads; more wait until one ends.
+const MAX_CONNECTIONS: usize = 4096;
 /// Seconds that answers may still take after a stop is asked for: twice what a query may take. Closing the connections
 /// takes 2 s more at most; platforms kill later (Render after 30 s, `docker/compose.yaml` after 25 s).
 const SHUTDOWN_TIMEOUT: u64 = 20;
@@ -53,6 +61,7 @@ pub struct Application {
     address: SocketAddr,
     pool: PgPool,
     archive: Sessions,
+    watcher: JoinHandle<()>,
 }
 
 impl Application {
@@ -65,21 +74,31 @@ impl Application {
         let pool = db::connect_control(&settings.database_url, "dce-api", settings.db_pool_size);
         let read = db::connect_read(&settings.database_url, "dce-api", READ_SESSIONS);
         let archive = Sessions::new(read, pool.clone());
+        let (live, watcher) = Hub::new(pool.clone(), settings.database_url, settings.events_ping);
         let state = AppState {
             pool: pool.clone(),
             archive: archive.clone(),
             keys: settings.keys,
             channels: settings.channels,
             max_attempts: settings.max_attempts,
+            rate_limit: settings.rate_limit,
+            request_timeout: settings.request_timeout,
             limit: settings.limit,
+            live: live.clone(),
         };
         let wanted = settings.address;
         let listen = |source| StartupError::Listen { address: wanted, source };
         let listener = TcpListener::bind(wanted).map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
-        let server = serve(listener, state, stop)?;
+        // Streams of events would outlast every patience: they end first.
+        let stop = async move {
+            stop.await;
+            live.stop();
+        };
+        let server = serve(listener, state, settings.origins, stop)?;
+        let watcher = tokio::spawn(watcher.run());
         tracing::info!(%address, "api.listening");
-        Ok(Self { server, address, pool, archive })
+        Ok(Self { server, address, pool, archive, watcher })
     }
 
     /// Where it listens; with `PORT=0` the port that the system chose.
@@ -91,6 +110,7 @@ impl Application {
     pub async fn run_until_stopped(self) -> Result<(), StartupError> {
         self.server.await?;
         self.archive.close().await;
+        self.watcher.abort(); // it has ended, unless it waits for the database
         self.pool.close().await;
         tracing::info!("api.stopped");
         Ok(())
@@ -100,8 +120,10 @@ impl Application {
 fn serve(
     listener: TcpListener,
     state: AppState,
+    origins: Origins,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<Server> {
+    let request_timeout = state.request_timeout;
     let state = web::Data::new(state);
     let server = HttpServer::new(move || {
         // The last one is the outermost: the id is there before the span, the span before a problem is logged.
@@ -112,6 +134,8 @@ fn serve(
             .wrap(Compress::default())
             .wrap(from_fn(compression::tidy))
             .wrap(from_fn(problem::render))
+            .wrap(from_fn(browser::protect))
+            .wrap(origins.middleware())
             .wrap(TracingLogger::<RequestSpan>::new())
             .wrap(from_fn(request_id::assign))
     });
@@ -119,6 +143,9 @@ fn serve(
         .workers(HTTP_WORKERS)
         // A client that has closed its side is gone: what is done for it ends.
         .h1_allow_half_closed(false)
+        .keep_alive(KEEP_ALIVE)
+        .client_request_timeout(request_timeout)
+        .max_connections(MAX_CONNECTIONS)
         .shutdown_signal(stop)
         .shutdown_timeout(SHUTDOWN_TIMEOUT)
         .listen(listener)?

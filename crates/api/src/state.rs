@@ -1,12 +1,16 @@
 //! What the handlers share.
 
+use std::time::Duration;
+
 use dce_core::db::PgPool;
 use dce_core::export::admission::AdmissionLimit;
+use dce_core::export::rate_limit::RateLimit;
 use dce_core::export::request::ChannelRules;
 use dce_core::store::archive::Sessions;
 use dce_core::store::{self, StoreError};
 
 use crate::auth::keys::Keys;
+use crate::live::Hub;
 use crate::problem::Problem;
 
 /// The database, who may ask, and the rules by which exports are created.
@@ -22,8 +26,14 @@ pub struct AppState {
     pub channels: ChannelRules,
     /// Failures in a row without progress after which a run is given up.
     pub max_attempts: u32,
+    /// How many exports a client may create; `None`: as many as it wants.
+    pub rate_limit: Option<RateLimit>,
+    /// How long a request may take to come.
+    pub request_timeout: Duration,
     /// How many runs may go on at once.
     pub limit: AdmissionLimit,
+    /// Where exports are watched.
+    pub live: Hub,
 }
 
 /// The store's answer, if it comes while a client still waits for it, repetitions included; else a 503.

@@ -168,6 +168,7 @@ async fn listen(shared: Arc<Shared>, wake: Arc<Notify>) {
                     match notices.heard().await {
                         Ok(Notice::NewTask) => wake.notify_one(),
                         Ok(Notice::CancelRequested(_)) => shared.leases.beat_now(),
+                        Ok(Notice::ExportChanged(_)) => {} // not listened to
                         Err(error) => {
                             tracing::debug!(error = %error, "listen.failed");
                             break;

@@ -3,10 +3,14 @@
 pub(crate) mod channels;
 pub(crate) mod control;
 mod documents;
+pub(crate) mod events;
 pub(crate) mod exports;
 pub(crate) mod health;
+pub(crate) mod listing;
 pub(crate) mod messages;
-mod new_export;
+pub(crate) mod new_export;
+pub(crate) mod show;
+pub(crate) mod submit;
 
 use std::collections::BTreeMap;
 
@@ -39,8 +43,10 @@ pub fn table() -> Vec<Endpoint> {
         get("/docs/errors", Need::Nothing, || web::to(documents::errors)),
         get("/docs", Need::Nothing, || web::to(documents::index)),
         get("/docs/{file:.*}", Need::Nothing, || web::to(documents::file)),
-        post("/exports", Need::Write, || web::to(exports::create)),
-        get("/exports/{job_id}", Need::Read, || web::to(exports::show)),
+        get("/exports", Need::Read, || web::to(listing::list)),
+        post("/exports", Need::Write, || web::to(submit::create)),
+        get("/exports/{job_id}", Need::Read, || web::to(show::show)),
+        get("/exports/{job_id}/events", Need::Read, || web::to(events::events)),
         get("/exports/{job_id}/messages", Need::Read, || web::to(messages::of_export)),
         post("/exports/{job_id}/cancel", Need::Write, || web::to(control::cancel)),
         post("/exports/{job_id}/retry", Need::Write, || web::to(control::retry)),

@@ -59,12 +59,12 @@ async fn every_column_that_clients_were_promised_is_shown() {
     assert_eq!(
         names(&shown),
         "bytes_read cancel_requested_at channel_id created_at duration_ms end_at error finished_at format \
-         inserted_count job_id media message_count options repaired_count request_id requested_by runs start_at \
-         started_at status updated_count version waiting warnings"
+         inserted_count job_id links media message_count options progress repaired_count request_id requested_by \
+         runs start_at started_at status updated_count version waiting warnings"
     );
     assert_eq!(
         names(&shown["runs"][0]),
-        "attempt bytes_read channel_id created_at error failures finished_at first_message_id id inserted_count kind \
+        "attempt attempts bytes_read channel_id created_at error failures finished_at first_message_id id inserted_count kind \
          last_message_id max_attempts message_count newest_at next_attempt_at repaired_count started_at status \
          updated_count warnings"
     );
@@ -115,8 +115,7 @@ async fn all_mistakes_are_named_at_once() {
         "filter": "--media",
         "colour": "blue",
     });
-    let request = api.request(reqwest::Method::POST, "/exports").header("Idempotency-Key", "k").json(&body);
-    let answer = crate::support::Answer::of(request).await;
+    let answer = api.post(&body).await;
     answer.assert_problem(422, "validation_failed");
     assert_eq!(
         answer.faults(),
@@ -127,19 +126,8 @@ async fn all_mistakes_are_named_at_once() {
             ("/format", "unsupported_format"),
             ("/include_threads", "not_available"),
             ("/start_at", "missing_offset"),
-            ("Idempotency-Key", "not_available"),
         ]
     );
-}
-
-#[tokio::test]
-async fn an_idempotency_key_is_never_ignored() {
-    let api = Api::start(&[]).await;
-    let request = api.request(reqwest::Method::POST, "/exports").header("Idempotency-Key", "k");
-    let answer = crate::support::Answer::of(request.json(&json!({ "channel_id": CHANNEL }))).await;
-    answer.assert_problem(422, "validation_failed");
-    assert_eq!(answer.faults(), [("Idempotency-Key", "not_available")]);
-    assert_eq!(api.stored().await, [0, 0, 0]);
 }
 
 #[tokio::test]

@@ -14,7 +14,7 @@ async fn every_refusal_is_a_problem_document() {
         (Method::GET, "/exports/not-a-uuid", None, "", 404, "export_not_found"),
         (Method::GET, "/exports/%ff%00", None, "", 404, "export_not_found"),
         (Method::GET, "/exports/00000000-0000-0000-0000-000000000000", None, "", 404, "export_not_found"),
-        (Method::GET, "/exports", None, "", 405, "method_not_allowed"),
+        (Method::PUT, "/exports", None, "", 405, "method_not_allowed"),
         (
             Method::DELETE,
             "/exports/00000000-0000-0000-0000-000000000000",
@@ -60,8 +60,8 @@ async fn every_refusal_is_a_problem_document() {
 async fn a_refused_method_names_those_that_are_allowed() {
     let api = Api::start(&[]).await;
     for (method, path, allow) in [
-        (Method::PUT, "/exports", "POST"),
-        (Method::OPTIONS, "/exports", "POST"),
+        (Method::PUT, "/exports", "GET, HEAD, POST"),
+        (Method::OPTIONS, "/exports", "GET, HEAD, POST"),
         (Method::POST, "/exports/x", "GET, HEAD"),
         (Method::PATCH, "/readyz", "GET, HEAD"),
     ] {

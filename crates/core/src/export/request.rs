@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 pub use channel_rules::{AllowedChannels, ChannelRules, NotAChannelList};
 pub use fault::{Fault, FaultCode, Place};
-pub use time::parse_time;
+pub use time::{parse_exact_time, parse_time};
 
 use super::conflict::OnConflict;
 use crate::ids::Snowflake;

@@ -10,10 +10,15 @@ pub mod control;
 pub mod ends;
 pub mod erasures;
 pub mod exports;
+pub mod idempotency;
 pub mod imports;
+pub mod listing;
 pub mod messages;
+pub mod progress;
 pub mod prune;
+pub mod pulse;
 pub mod purge;
+pub mod rate_limits;
 pub mod reconcile;
 pub mod removal;
 pub mod runs;
@@ -27,8 +32,9 @@ use std::time::Duration;
 use crate::db;
 use crate::queue::QueueError;
 
-pub use exports::{Created, NewExport};
-pub use view::{ExportView, RunView};
+pub use exports::{Created, NewExport, Submission, Submitted};
+pub use listing::ExportSummary;
+pub use view::{AttemptView, ExportView, RunView};
 
 /// What can go wrong in the store.
 #[derive(Debug, thiserror::Error)]

@@ -10,7 +10,7 @@ const WITH_OFFSET: [&str; 2] = ["%Y-%m-%dT%H:%M:%S%.f%#z", "%Y-%m-%dT%H:%M%#z"];
 /// The same without an offset.
 const NAIVE: [&str; 2] = ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%dT%H:%M"];
 
-/// Reads an ISO 8601 time with an explicit offset, as UTC.
+/// Reads an ISO 8601 time with an explicit offset, as UTC, for messages.
 ///
 /// Discord's times and ids have milliseconds. Anything finer is rounded up to the next one, which selects the same
 /// messages for an inclusive start and for an exclusive end.
@@ -18,6 +18,25 @@ const NAIVE: [&str; 2] = ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%dT%H:%M"];
 /// # Errors
 /// The class of the mistake and a sentence about it.
 pub fn parse_time(text: &str) -> Result<DateTime<Utc>, (FaultCode, String)> {
+    let time = parse(text)?;
+    // A leap second is 23:59:60.5 to chrono and the next day's first half second to everybody else.
+    time.duration_round_up(TimeDelta::milliseconds(1))
+        .ok()
+        .and_then(|time| DateTime::from_timestamp_millis(time.timestamp_millis()))
+        .filter(is_in_range)
+        .ok_or_else(out_of_range)
+}
+
+/// The same without rounding, for what the service dates itself, to the microsecond.
+///
+/// # Errors
+/// As [`parse_time`].
+pub fn parse_exact_time(text: &str) -> Result<DateTime<Utc>, (FaultCode, String)> {
+    let time = parse(text)?;
+    if is_in_range(&time) { Ok(time) } else { Err(out_of_range()) }
+}
+
+fn parse(text: &str) -> Result<DateTime<Utc>, (FaultCode, String)> {
     let Some(day) = day(text) else {
         return Err((
             FaultCode::InvalidTime,
@@ -28,17 +47,18 @@ pub fn parse_time(text: &str) -> Result<DateTime<Utc>, (FaultCode, String)> {
     let Some(time) = time else {
         return Err(without_offset(text, day));
     };
-    let time = time.to_utc();
-    let millisecond = TimeDelta::milliseconds(1);
-    // A leap second is 23:59:60.5 to chrono and the next day's first half second to everybody else.
-    time.duration_round_up(millisecond)
-        .ok()
-        .and_then(|time| DateTime::from_timestamp_millis(time.timestamp_millis()))
-        .filter(|time| Snowflake::first_at(*time).is_some())
-        .ok_or((
-            FaultCode::OutOfRange,
-            "must lie between 2015-01-01T00:00:00Z, when Discord's ids begin, and the year 2154".into(),
-        ))
+    Ok(time.to_utc())
+}
+
+fn is_in_range(time: &DateTime<Utc>) -> bool {
+    Snowflake::first_at(*time).is_some()
+}
+
+fn out_of_range() -> (FaultCode, String) {
+    (
+        FaultCode::OutOfRange,
+        "must lie between 2015-01-01T00:00:00Z, when Discord's ids begin, and the year 2154".into(),
+    )
 }
 
 /// The leading `YYYY-MM-DD`, if that is how the text begins. chrono alone would also take signs, spaces and years of
@@ -118,6 +138,15 @@ mod tests {
             assert_eq!(parse_time(text).map_err(|(code, _)| code), Err(code), "{text}");
         }
         assert!(parse_time("2015-01-01T00:00:00Z").is_ok());
+    }
+
+    #[test]
+    fn an_exact_time_is_taken_as_it_is() {
+        let time = parse_exact_time("2024-07-03T18:50:40.123456+09:00").unwrap();
+        assert_eq!(time.to_rfc3339(), "2024-07-03T09:50:40.123456+00:00");
+        for (text, code) in [("2024-07-03T09:50", MissingOffset), ("2014-12-31T23:59:59.9999Z", OutOfRange)] {
+            assert_eq!(parse_exact_time(text).map_err(|(code, _)| code), Err(code), "{text}");
+        }
     }
 
     #[test]
