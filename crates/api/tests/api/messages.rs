@@ -32,7 +32,12 @@ async fn archive() -> Api {
 }
 
 fn ids(page: &Value) -> Vec<&str> {
-    page["messages"].as_array().unwrap().iter().map(|message| message["message_id"].as_str().unwrap()).collect()
+    page["messages"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|message| message["message_id"].as_str().unwrap())
+        .collect()
 }
 
 #[tokio::test]
@@ -50,8 +55,12 @@ async fn pages_are_the_channel_in_order_and_lead_from_one_to_the_next() {
                 break;
             };
             assert_eq!(ids(&page.body).len(), by);
-            let next = page.header("link").strip_prefix('<').unwrap().strip_suffix(">; rel=\"next\"").unwrap();
-            assert!(next.ends_with(&format!("&cursor={cursor}")) && next.matches("cursor=").count() == 1, "{next}");
+            let next =
+                page.header("link").strip_prefix('<').unwrap().strip_suffix(">; rel=\"next\"").unwrap();
+            assert!(
+                next.ends_with(&format!("&cursor={cursor}")) && next.matches("cursor=").count() == 1,
+                "{next}"
+            );
             path = next.to_owned();
         }
         let mut expected = IN_ORDER.to_vec();
@@ -74,7 +83,8 @@ async fn a_message_has_the_columns_that_are_asked_for() {
                 "content": "one", "timestamp": "2022-07-22T11:22:59.100Z", "attachments": [], "embeds": [],
                 "job_id": null, "exported_at": "2026-01-01T00:00:00Z", "inserted_at": null, "missing_since": null })
     );
-    let page = api.get("/channels/7/messages?fields=raw,timestamp&after=1000000000000000000&limit=1").await.body;
+    let page =
+        api.get("/channels/7/messages?fields=raw,timestamp&after=1000000000000000000&limit=1").await.body;
     assert_eq!(
         page["messages"],
         json!([{ "raw": { "id": "1000000000000000001", "stickers": [{ "id": "9" }] },
@@ -132,7 +142,9 @@ async fn filters_are_exact() {
 async fn all_mistakes_are_named_at_once() {
     let api = archive().await;
     let long = "x".repeat(201);
-    let query = format!("limit=1001&order=up&after=yesterday&before=2024-07-03T09:50:40&author_id=me&q={long}&has=x&fields=content,x&cursor=x&colour=blue");
+    let query = format!(
+        "limit=1001&order=up&after=yesterday&before=2024-07-03T09:50:40&author_id=me&q={long}&has=x&fields=content,x&cursor=x&colour=blue"
+    );
     let answer = api.get(&format!("/channels/7/messages?{query}")).await;
     answer.assert_problem(422, "validation_failed");
     assert_eq!(
@@ -250,7 +262,8 @@ async fn channels_are_listed_by_their_ids_as_numbers() {
         loop {
             let page = api.get(&path).await;
             walked.extend(names(&page.body));
-            match page.header("link").strip_prefix('<').and_then(|link| link.strip_suffix(">; rel=\"next\"")) {
+            match page.header("link").strip_prefix('<').and_then(|link| link.strip_suffix(">; rel=\"next\""))
+            {
                 Some(next) => path = next.to_owned(),
                 None => break,
             }
@@ -267,5 +280,8 @@ async fn channels_are_listed_by_their_ids_as_numbers() {
         assert_eq!(names(&api.get(&format!("/channels?{query}")).await.body), expected, "{query}");
     }
     let one = api.get("/channels/7").await;
-    assert_eq!((one.status, &one.body["name"], &one.body["archived_count"]), (200, &json!("general"), &json!(5)));
+    assert_eq!(
+        (one.status, &one.body["name"], &one.body["archived_count"]),
+        (200, &json!("general"), &json!(5))
+    );
 }

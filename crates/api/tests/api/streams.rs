@@ -49,13 +49,16 @@ async fn busy(api: &Api) -> i64 {
 async fn lines_are_all_messages_once_in_order() {
     let api = archive().await;
     let path = "/channels/7/messages?fields=message_id,content";
-    for (order, expected) in [("asc", (1..=COUNT).collect::<Vec<_>>()), ("desc", (1..=COUNT).rev().collect())] {
+    for (order, expected) in [("asc", (1..=COUNT).collect::<Vec<_>>()), ("desc", (1..=COUNT).rev().collect())]
+    {
         let response = stream(&api, &format!("{path}&order={order}"), "application/x-ndjson").await;
         assert_eq!(response.headers()["content-type"], "application/x-ndjson");
         let text = response.text().await.unwrap();
         let expected: String = expected
             .iter()
-            .map(|n| format!("{{\"message_id\":\"{}\",\"content\":\"text {n}\"}}\n", 999_999_999_999_990_000 + n))
+            .map(|n| {
+                format!("{{\"message_id\":\"{}\",\"content\":\"text {n}\"}}\n", 999_999_999_999_990_000 + n)
+            })
             .collect();
         assert!(text == expected, "{order}");
     }
@@ -64,7 +67,10 @@ async fn lines_are_all_messages_once_in_order() {
     let rest = stream(&api, &format!("{path}&limit=2000&cursor={cursor}"), "application/x-ndjson").await;
     let lines: Vec<Value> =
         rest.text().await.unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    assert_eq!((lines.len(), &lines[0]["content"], &lines[1999]["content"]), (2000, &"text 4".into(), &"text 2003".into()));
+    assert_eq!(
+        (lines.len(), &lines[0]["content"], &lines[1999]["content"]),
+        (2000, &"text 4".into(), &"text 2003".into())
+    );
 }
 
 #[tokio::test]
@@ -137,8 +143,7 @@ async fn an_error_in_the_middle_is_no_short_answer() {
     let line = api.log_line("stream.broken", &id).await;
     assert_eq!(line["level"], "ERROR");
     assert!(line["error.cause"].as_str().unwrap().contains("division by zero"), "{line}");
-    let errors: Vec<_> =
-        api.process.lines().into_iter().filter(|line| line.contains("\"ERROR\"")).collect();
+    let errors: Vec<_> = api.process.lines().into_iter().filter(|line| line.contains("\"ERROR\"")).collect();
     assert_eq!(errors.len(), 1, "{errors:?}");
 }
 

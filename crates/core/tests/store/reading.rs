@@ -5,7 +5,9 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use dce_core::db::{DatabaseUrl, connect_control, connect_read};
 use dce_core::ids::Snowflake;
-use dce_core::store::archive::{Column, Edge, Filters, Limits, Order, Place, Reader, Sessions, Source, Value, of_channel};
+use dce_core::store::archive::{
+    Column, Edge, Filters, Limits, Order, Place, Reader, Sessions, Source, Value, of_channel,
+};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
@@ -234,7 +236,8 @@ async fn windows_find_what_is_rare_with_an_index_and_without_one() {
     store.execute(MANY).await;
     let sessions = sessions(&store);
     let sources = of_channel(Snowflake::new(1));
-    let rare: Vec<u64> = (1..=60_000).filter(|n| n % 1000 == 7).map(|n| NINETEEN_DIGITS - 30_000 + n).collect();
+    let rare: Vec<u64> =
+        (1..=60_000).filter(|n| n % 1000 == 7).map(|n| NINETEEN_DIGITS - 30_000 + n).collect();
     for is_indexed in [false, true] {
         if is_indexed {
             let mut session = store.session().await;

@@ -3,9 +3,7 @@
 use std::time::{Duration, Instant};
 
 use dce_core::ids::Snowflake;
-use dce_core::store::archive::{
-    Column, Filters, Order, Place, Position, Reader, message, of_channel,
-};
+use dce_core::store::archive::{Column, Filters, Order, Place, Position, Reader, message, of_channel};
 use dce_testkit::process::eventually;
 
 use super::reading::{pages_of, sessions};
