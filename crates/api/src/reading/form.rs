@@ -108,11 +108,14 @@ impl<'a> Range<'a> {
 /// `0`, `1`, `0.7`, `0.123`.
 fn thousandths(text: &str) -> Option<u16> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
-    if fraction.len() > 3 || !fraction.bytes().all(|byte| byte.is_ascii_digit()) {
+    if !matches!(whole, "0" | "1")
+        || fraction.len() > 3
+        || !fraction.bytes().all(|byte| byte.is_ascii_digit())
+    {
         return None;
     }
-    let weight = whole.parse::<u16>().ok()? * 1000 + format!("{fraction:0<3}").parse::<u16>().ok()?;
-    (whole.len() == 1 && weight <= 1000).then_some(weight)
+    let weight: u16 = format!("{whole}{fraction:0<3}").parse().ok()?;
+    (weight <= 1000).then_some(weight)
 }
 
 #[cfg(test)]
