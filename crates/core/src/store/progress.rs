@@ -16,7 +16,7 @@ pub struct Progress {
     /// When the newest message was written.
     pub newest_at: Option<DateTime<Utc>>,
     /// Messages that the runs with a worker commit per second together: each run's messages over the time that all its
-    /// attempts took so far. Null while no run is with a worker. Not part of the `ETag`.
+    /// attempts took so far. Null while no run is with a worker. Not part of the ETag.
     pub messages_per_second: Option<f64>,
 }
 
@@ -47,7 +47,6 @@ mod tests {
     use super::*;
 
     #[test]
-    #[expect(clippy::float_cmp, reason = "rounded to a decimal")]
     fn rates_add_up_and_there_is_none_without_a_worker() {
         assert_eq!(rate([].into_iter()), None);
         assert_eq!(rate([(0, 0.0)].into_iter()), Some(0.0));
