@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Every check of this repository: format, lints, tests, licences. Stops at the first that fails.
+# Every check of this repository: format, lints, tests, requests made up from the OpenAPI document, licences. Stops at the first that fails.
 set -euo pipefail
 # shellcheck source=scripts/setup.sh
 . "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
@@ -56,6 +56,44 @@ licences() {
     "$cargo_deny" --log-level error --workspace --locked check licenses bans sources
 }
 
+# Requests made up from the OpenAPI document; needs Python with venv, which is installed where that can be.
+schemathesis() {
+    local home=$target/tools/schemathesis wanted=scripts/schemathesis/requirements.txt
+    if ! python3 -c 'import ensurepip, venv' 2>/dev/null && can_apt; then apt python3-venv; fi
+    if ! python3 -c 'import ensurepip, venv' 2>/dev/null; then
+        say "Left out: Schemathesis needs Python 3 with venv, which is not there"
+        return
+    fi
+    if ! cmp -s "$wanted" "$home/installed.txt"; then
+        rm -rf "$home"
+        python3 -m venv "$home"
+        "$home/bin/pip" install --quiet --require-hashes -r "$wanted"
+        cp "$wanted" "$home/installed.txt"
+    fi
+    SCHEMATHESIS=$(realpath "$home")/bin/schemathesis cargo test --package dce-api --locked --target-dir "$target" --test api -- \
+        --ignored schemathesis 2>&1 | tee -a "$target/test.log"
+}
+
+# The clients in docs/clients; the test of each is run where its language is.
+clients() {
+    local wanted="" home=$target/tools/typescript
+    if have python3; then wanted="clients::the_python"; fi
+    if have node && have npm && node -e 'process.exit(parseInt(process.versions.node) < 20)'; then
+        mkdir -p "$home"
+        cp docs/clients/{export.ts,package.json,package-lock.json,tsconfig.json} "$home/"
+        (cd "$home" && npm ci --silent --no-audit --no-fund && npx tsc)
+        CLIENT_JS=$(realpath "$home/dist/export.js")
+        export CLIENT_JS
+        wanted="$wanted clients::the_typescript"
+    else
+        say "Left out: the TypeScript client needs Node 20 with npm, which is not there"
+    fi
+    [ -n "$wanted" ] || return 0
+    # shellcheck disable=SC2086 # several names
+    cargo test --package dce-testkit --locked --target-dir "$target" --test service -- --ignored $wanted 2>&1 \
+        | tee -a "$target/test.log"
+}
+
 mkdir -p "$target"
 rm -f "$target/test.log"
 trap finish EXIT
@@ -63,4 +101,6 @@ step "Format" cargo fmt --all --check
 step "Lints" cargo clippy --workspace --all-targets --locked --target-dir "$target" -- -D warnings
 step "Build" cargo build --workspace --bins --locked --target-dir "$target"
 step "Tests" tests
+step "Schemathesis" schemathesis
+step "Clients" clients
 step "Licences" licences

@@ -1,14 +1,20 @@
 //! Reads request bodies: JSON objects of bounded size.
 
+use std::time::Duration;
+
 use actix_web::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use actix_web::{HttpRequest, web};
 use dce_core::export::request::{Fault, FaultCode};
 use serde_json::{Map, Value};
+use tokio::time::timeout;
 
 use crate::problem::{Code, Problem};
+use crate::state::AppState;
 
 /// Bytes of the largest body that is read; 500 channel ids take 12 KB.
 const MAX_BODY: usize = 64 * 1024;
+/// How long a body may take where no setting says so.
+const SERVED_WITHIN: Duration = Duration::from_secs(10);
 /// Unknown fields that one answer names.
 const MAX_FAULTS: usize = 100;
 
@@ -18,7 +24,7 @@ pub async fn json_object(
     payload: web::Payload,
 ) -> Result<Map<String, Value>, Problem> {
     check_headers(request)?;
-    let bytes = read(payload).await?;
+    let bytes = read(request, payload).await?;
     if bytes.is_empty() {
         return Err(Problem::new(Code::MalformedJson, "The body is empty: send at least {}."));
     }
@@ -27,7 +33,7 @@ pub async fn json_object(
 
 /// For requests that have nothing to say: no body, of whatever type, or an object without fields.
 pub async fn nothing(request: &HttpRequest, payload: web::Payload) -> Result<(), Problem> {
-    let bytes = read(payload).await?;
+    let bytes = read(request, payload).await?;
     if bytes.is_empty() {
         return Ok(());
     }
@@ -40,8 +46,13 @@ pub async fn nothing(request: &HttpRequest, payload: web::Payload) -> Result<(),
     if faults.is_empty() { Ok(()) } else { Err(faults.into()) }
 }
 
-async fn read(payload: web::Payload) -> Result<web::Bytes, Problem> {
-    match payload.to_bytes_limited(MAX_BODY).await {
+async fn read(request: &HttpRequest, payload: web::Payload) -> Result<web::Bytes, Problem> {
+    let limit =
+        request.app_data::<web::Data<AppState>>().map_or(SERVED_WITHIN, |state| state.request_timeout);
+    let Ok(read) = timeout(limit, payload.to_bytes_limited(MAX_BODY)).await else {
+        return Err(Problem::new(Code::RequestTimeout, "The body did not come in time: send it in one go."));
+    };
+    match read {
         Ok(Ok(bytes)) => Ok(bytes),
         Ok(Err(_)) => Err(Problem::new(Code::BadRequest, "The body ended before it was complete.")),
         Err(_) => Err(Problem::new(Code::BodyTooLarge, "The body may have at most 65536 bytes.")),

@@ -8,6 +8,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use dce_core::db::DatabaseUrl;
 use dce_core::export::admission::AdmissionLimit;
+use dce_core::export::rate_limit::RateLimit;
 use dce_core::export::request::{AllowedChannels, ChannelRules};
 use dce_core::ids::Snowflake;
 use dce_core::settings::{Mistakes, Reader};
@@ -15,6 +16,7 @@ use dce_core::telemetry::LogFormat;
 
 use crate::auth::keys::Keys;
 use crate::auth::new_key::NewKeyArguments;
+use crate::browser::Origins;
 use crate::retention::arguments::{PruneArguments, PurgeArguments};
 
 /// Connections without traffic are closed after a minute by many proxies.
@@ -99,6 +101,15 @@ pub struct RawSettings {
     /// Failures in a row without progress after which a channel is given up, 1 to 1000
     #[arg(long, env, hide_env_values = true, value_name = "N", default_value = "5")]
     max_attempts: String,
+    /// Exports that a key, or an address where no keys are set, may create a minute, 1 to 1000; 0: no limit
+    #[arg(long, env, hide_env_values = true, value_name = "N", default_value = "10")]
+    rate_limit_per_minute: String,
+    /// How long a request may take to come, such as 10s
+    #[arg(long, env, hide_env_values = true, value_name = "TIME", default_value = "10s")]
+    request_timeout: String,
+    /// Origins whose pages may use the API from a browser: such as `https://example.org`, separated by commas, or *
+    #[arg(long, env, hide_env_values = true, value_name = "ORIGINS")]
+    cors_allowed_origins: Option<String>,
     /// Channels exported at a time over all workers [default: as many as the workers have slots]
     #[arg(long, env, hide_env_values = true, value_name = "N")]
     max_parallel_runs: Option<String>,
@@ -126,6 +137,12 @@ pub struct Settings {
     pub migrate_on_start: bool,
     /// Failures in a row without progress after which a run is given up.
     pub max_attempts: u32,
+    /// How many exports a client may create; `None`: as many as it wants.
+    pub rate_limit: Option<RateLimit>,
+    /// How long a request may take to come.
+    pub request_timeout: Duration,
+    /// Which pages' scripts may use the API.
+    pub origins: Origins,
     /// How many runs may go on at once.
     pub limit: AdmissionLimit,
     /// Silence after which a stream of events carries a comment.
@@ -158,6 +175,14 @@ impl RawSettings {
             .max_parallel_runs
             .as_ref()
             .and_then(|text| reader.number("MAX_PARALLEL_RUNS", text, 1..=10_000));
+        let rate_limit = reader.number("RATE_LIMIT_PER_MINUTE", &self.rate_limit_per_minute, 0..=1000);
+        let times = Duration::from_secs(1)..=Duration::from_secs(300);
+        let request_timeout = reader.duration("REQUEST_TIMEOUT", &self.request_timeout, times);
+        let origins = self
+            .cors_allowed_origins
+            .as_ref()
+            .and_then(|text| reader.parsed("CORS_ALLOWED_ORIGINS", text))
+            .unwrap_or_default();
         let events_ping = reader.duration("EVENTS_PING", &self.events_ping, EVENTS_PING);
         let settings = || {
             Some(Settings {
@@ -169,6 +194,9 @@ impl RawSettings {
                 db_pool_size: db_pool_size?,
                 migrate_on_start: migrate_on_start?,
                 max_attempts: max_attempts?,
+                rate_limit: RateLimit::new(rate_limit?),
+                request_timeout: request_timeout?,
+                origins,
                 limit: AdmissionLimit { max_parallel_runs },
                 events_ping: events_ping?,
             })

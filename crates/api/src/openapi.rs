@@ -9,7 +9,7 @@ use utoipa::OpenApi;
 
 use crate::auth::Need;
 use crate::problem::{Code, Document as ProblemDocument};
-use crate::routes::{self, Endpoint};
+use crate::routes::{self, Endpoint, new_export};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -23,12 +23,17 @@ use crate::routes::{self, Endpoint};
         crate::routes::health::health,
         crate::routes::health::alive,
         crate::routes::health::ready,
-        crate::routes::exports::create,
+        crate::routes::submit::create,
         crate::routes::listing::list,
         crate::routes::show::show,
         crate::routes::events::events,
         crate::routes::control::cancel,
         crate::routes::control::retry,
+        crate::routes::channels::list,
+        crate::routes::channels::show,
+        crate::routes::messages::of_channel,
+        crate::routes::messages::show,
+        crate::routes::messages::of_export,
     ),
     components(schemas(ProblemDocument<'static>)),
     tags(
@@ -52,10 +57,13 @@ pub fn document() -> Value {
             "description": "A key made by `dce-api keys new NAME`. A service without API_KEYS needs none."
         }
     });
+    document["components"]["schemas"][new_export::NAME] = new_export::schema();
     for endpoint in routes::table() {
         let path = endpoint.path.split(':').next().unwrap_or_default();
         let method = endpoint.method.as_str().to_ascii_lowercase();
-        if let Some(operation) = document["paths"][path].get_mut(&method).and_then(Value::as_object_mut) {
+        let operations = document["paths"].get_mut(path);
+        let operation = operations.and_then(|operations| operations.get_mut(&method));
+        if let Some(operation) = operation.and_then(Value::as_object_mut) {
             complete(operation, &endpoint);
         }
     }
@@ -73,6 +81,19 @@ fn complete(operation: &mut Map<String, Value>, endpoint: &Endpoint) {
     if endpoint.need != Need::Nothing {
         operation.insert("security".to_owned(), json!([{ SCHEME: [] }]));
     }
+    for parameter in operation.get_mut("parameters").and_then(Value::as_array_mut).into_iter().flatten() {
+        // Parameters outside of the path can be left out, and are texts where they are not.
+        if parameter["in"] != "path" {
+            parameter["required"] = false.into();
+        }
+        if let Some(types) = parameter["schema"]["type"].as_array() {
+            parameter["schema"]["type"] = types.first().cloned().unwrap_or_default();
+        }
+    }
+    if endpoint.path == "/exports" && endpoint.method == Method::POST {
+        operation["requestBody"]["content"]["application/json"]["schema"] =
+            json!({ "$ref": format!("#/components/schemas/{}", new_export::NAME) });
+    }
     let Some(responses) = operation.get_mut("responses").and_then(Value::as_object_mut) else { return };
     for code in common(endpoint) {
         let status = code.status().as_str().to_owned();
@@ -84,6 +105,11 @@ fn complete(operation: &mut Map<String, Value>, endpoint: &Endpoint) {
             && (status.is_client_error() || status.is_server_error())
         {
             describe_error(response, status);
+        }
+        if endpoint.path == "/exports" && endpoint.method == Method::POST {
+            let text = json!({ "type": "string" });
+            header(response, "RateLimit-Policy", "How many a window of so many seconds may have.", &text);
+            header(response, "RateLimit", "How many are left, and seconds until there is one more.", &text);
         }
         header(
             response,
@@ -106,6 +132,7 @@ fn common(endpoint: &Endpoint) -> Vec<Code> {
     }
     if endpoint.method == Method::POST {
         codes.extend([
+            Code::RequestTimeout,
             Code::BodyTooLarge,
             Code::UnsupportedMediaType,
             Code::MalformedJson,

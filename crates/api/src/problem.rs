@@ -61,6 +61,8 @@ problems! {
     UnsupportedFormat = "unsupported_format", BAD_REQUEST, "The format is not supported";
     /// Something about the request that no other code names.
     BadRequest = "bad_request", BAD_REQUEST, "The request cannot be understood";
+    /// The header is no key.
+    IdempotencyKeyMalformed = "idempotency_key_malformed", BAD_REQUEST, "The Idempotency-Key is malformed";
     /// No key, or not one of the service's.
     Unauthorized = "unauthorized", UNAUTHORIZED, "A key is needed";
     /// The key's scope does not include this.
@@ -69,10 +71,18 @@ problems! {
     ChannelNotAllowed = "channel_not_allowed", FORBIDDEN, "The channel may not be exported";
     /// No export has this id.
     ExportNotFound = "export_not_found", NOT_FOUND, "There is no such export";
+    /// No message of the channel has this id.
+    MessageNotFound = "message_not_found", NOT_FOUND, "There is no such message";
+    /// Nothing is archived of this channel.
+    ChannelNotFound = "channel_not_found", NOT_FOUND, "There is no such channel";
     /// Nothing has this path.
     NotFound = "not_found", NOT_FOUND, "There is nothing at this path";
     /// The path exists, without this method.
     MethodNotAllowed = "method_not_allowed", METHOD_NOT_ALLOWED, "The method is not allowed here";
+    /// The request did not come in time.
+    RequestTimeout = "request_timeout", REQUEST_TIMEOUT, "The request took too long to come";
+    /// None of the forms that the client accepts can be had.
+    NotAcceptable = "not_acceptable", NOT_ACCEPTABLE, "No such form can be had";
     /// A cancel of an export that has completed or failed.
     ExportEnded = "export_ended", CONFLICT, "The export has ended";
     /// A retry of an export without a failed or cancelled run, and without a cancel to withdraw.
@@ -83,6 +93,10 @@ problems! {
     UnsupportedMediaType = "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE, "The body must be JSON";
     /// Fields are wrong; `errors` lists all of them.
     ValidationFailed = "validation_failed", UNPROCESSABLE_ENTITY, "The request is not valid";
+    /// The key belongs to another request.
+    IdempotencyKeyReused = "idempotency_key_reused", UNPROCESSABLE_ENTITY, "The Idempotency-Key belongs to another request";
+    /// The client has created as many exports as it may.
+    RateLimitExceeded = "rate_limit_exceeded", TOO_MANY_REQUESTS, "Too many exports were created";
     /// A fault of the service.
     Internal = "internal_error", INTERNAL_SERVER_ERROR, "The service made a mistake";
     /// The database is away, starting or too busy.
@@ -112,6 +126,11 @@ impl Problem {
     /// A problem with a sentence about this occurrence. The sentence reaches the client: no internals.
     pub fn new(code: Code, detail: impl Into<Cow<'static, str>>) -> Self {
         Self { code, detail: detail.into(), faults: Vec::new(), headers: Vec::new(), cause: None }
+    }
+
+    /// Which one it is.
+    pub const fn code(&self) -> Code {
+        self.code
     }
 
     /// The path exists but takes only these methods, e.g. `GET, HEAD`.
@@ -148,6 +167,8 @@ impl Problem {
         let code = match status {
             StatusCode::NOT_FOUND => Code::NotFound,
             StatusCode::METHOD_NOT_ALLOWED => Code::MethodNotAllowed,
+            StatusCode::REQUEST_TIMEOUT => Code::RequestTimeout,
+            StatusCode::NOT_ACCEPTABLE => Code::NotAcceptable,
             StatusCode::PAYLOAD_TOO_LARGE => Code::BodyTooLarge,
             StatusCode::UNSUPPORTED_MEDIA_TYPE => Code::UnsupportedMediaType,
             status if status.is_client_error() => Code::BadRequest,

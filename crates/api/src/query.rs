@@ -18,7 +18,7 @@ type ParseTime = fn(&str) -> Result<DateTime<Utc>, (FaultCode, String)>;
 const MAX_FAULTS: usize = 100;
 
 /// The parameters of one request. An empty value is the same as none.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Query {
     values: HashMap<&'static str, String>,
     faults: Vec<Fault>,
@@ -164,7 +164,7 @@ mod tests {
 
     const KNOWN: [&str; 5] = ["limit", "after", "q", "status", "at"];
 
-    fn faults(query: Query) -> Vec<FaultCode> {
+    fn faults(query: &Query) -> Vec<FaultCode> {
         query.faults.iter().map(|fault| fault.code).collect()
     }
 
@@ -193,7 +193,7 @@ mod tests {
         assert_eq!(query.choices("status", &[("a", 1), ("b", 2)]), [1]);
         assert_eq!(query.time("at"), None);
         assert_eq!(
-            faults(query),
+            faults(&query),
             [
                 FaultCode::UnknownParameter,
                 FaultCode::Repeated,
@@ -210,7 +210,7 @@ mod tests {
         for text in ["0", "11", "+7", "-1", "7.0", "99999999999999999999", "x"] {
             let mut query = Query::read(&format!("limit={text}"), &KNOWN).unwrap();
             assert_eq!(query.number("limit", 1..=10), None, "{text}");
-            assert_eq!(faults(query).len(), 1, "{text}");
+            assert_eq!(faults(&query).len(), 1, "{text}");
         }
     }
 

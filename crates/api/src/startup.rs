@@ -2,15 +2,19 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::time::Duration;
 
 use actix_web::dev::Server;
-use actix_web::middleware::from_fn;
+use actix_web::middleware::{Compress, from_fn};
 use actix_web::{App, HttpServer, web};
 use dce_core::db::{self, DbError, PgPool};
+use dce_core::store::archive::Sessions;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
 use tracing_actix_web::TracingLogger;
 
+use crate::browser::{self, Origins};
+use crate::compression;
 use crate::config::Settings;
 use crate::live::Hub;
 use crate::problem;
@@ -21,6 +25,13 @@ use crate::state::AppState;
 
 /// Threads that serve requests. The work is done in Postgres, over few connections: more threads would only wait.
 const HTTP_WORKERS: usize = 2;
+/// How long an idle connection is kept: longer than proxies keep theirs, so that they close first.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
+/// Connections for each of the threads; more wait until one ends.
+const MAX_CONNECTIONS: usize = 4096;
+/// Sessions that read pages of the archive. None is held between pages, so that few serve many clients; one is not enough
+/// to look at a page while a search goes on.
+const READ_SESSIONS: u32 = 2;
 /// Seconds that answers may still take after a stop is asked for: twice what a query may take. Closing the connections
 /// takes 2 s more at most; platforms kill later (Render after 30 s, `docker/compose.yaml` after 25 s).
 const SHUTDOWN_TIMEOUT: u64 = 20;
@@ -50,6 +61,7 @@ pub struct Application {
     address: SocketAddr,
     pool: PgPool,
     watcher: JoinHandle<()>,
+    archive: Sessions,
 }
 
 impl Application {
@@ -60,12 +72,17 @@ impl Application {
     ) -> Result<Self, StartupError> {
         db::prepare(&settings.database_url, settings.migrate_on_start).await?;
         let pool = db::connect_control(&settings.database_url, "dce-api", settings.db_pool_size);
-        let (live, watcher) = Hub::new(pool.clone(), settings.database_url, settings.events_ping);
+        let (live, watcher) = Hub::new(pool.clone(), settings.database_url.clone(), settings.events_ping);
+        let read = db::connect_read(&settings.database_url, "dce-api", READ_SESSIONS);
+        let archive = Sessions::new(read, pool.clone());
         let state = AppState {
             pool: pool.clone(),
+            archive: archive.clone(),
             keys: settings.keys,
             channels: settings.channels,
             max_attempts: settings.max_attempts,
+            rate_limit: settings.rate_limit,
+            request_timeout: settings.request_timeout,
             limit: settings.limit,
             live: live.clone(),
         };
@@ -78,10 +95,10 @@ impl Application {
             stop.await;
             live.stop();
         };
-        let server = serve(listener, state, stop)?;
+        let server = serve(listener, state, settings.origins, stop)?;
         let watcher = tokio::spawn(watcher.run());
         tracing::info!(%address, "api.listening");
-        Ok(Self { server, address, pool, watcher })
+        Ok(Self { server, address, pool, archive, watcher })
     }
 
     /// Where it listens; with `PORT=0` the port that the system chose.
@@ -93,6 +110,7 @@ impl Application {
     pub async fn run_until_stopped(self) -> Result<(), StartupError> {
         self.server.await?;
         self.watcher.abort(); // it has ended, unless it waits for the database
+        self.archive.close().await;
         self.pool.close().await;
         tracing::info!("api.stopped");
         Ok(())
@@ -102,20 +120,32 @@ impl Application {
 fn serve(
     listener: TcpListener,
     state: AppState,
+    origins: Origins,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<Server> {
+    let request_timeout = state.request_timeout;
     let state = web::Data::new(state);
     let server = HttpServer::new(move || {
         // The last one is the outermost: the id is there before the span, the span before a problem is logged.
         App::new()
             .app_data(state.clone())
             .configure(routes::configure)
+            .wrap(from_fn(compression::exempt))
+            .wrap(Compress::default())
+            .wrap(from_fn(compression::tidy))
             .wrap(from_fn(problem::render))
+            .wrap(from_fn(browser::protect))
+            .wrap(origins.middleware())
             .wrap(TracingLogger::<RequestSpan>::new())
             .wrap(from_fn(request_id::assign))
     });
     Ok(server
         .workers(HTTP_WORKERS)
+        .keep_alive(KEEP_ALIVE)
+        .client_request_timeout(request_timeout)
+        .max_connections(MAX_CONNECTIONS)
+        // A client that has closed its side is gone: what is done for it ends.
+        .h1_allow_half_closed(false)
         .shutdown_signal(stop)
         .shutdown_timeout(SHUTDOWN_TIMEOUT)
         .listen(listener)?

@@ -1,8 +1,12 @@
 //! What the handlers share.
 
+use std::time::Duration;
+
 use dce_core::db::PgPool;
 use dce_core::export::admission::AdmissionLimit;
+use dce_core::export::rate_limit::RateLimit;
 use dce_core::export::request::ChannelRules;
+use dce_core::store::archive::Sessions;
 use dce_core::store::{self, StoreError};
 
 use crate::auth::keys::Keys;
@@ -12,14 +16,20 @@ use crate::problem::Problem;
 /// The database, who may ask, and the rules by which exports are created.
 #[derive(Debug, Clone)]
 pub struct AppState {
-    /// Sessions for transitions and reads.
+    /// Sessions for transitions and short reads.
     pub pool: PgPool,
+    /// Sessions for pages of the archive.
+    pub archive: Sessions,
     /// Who may ask; `None`: whoever reaches the server.
     pub keys: Option<Keys>,
     /// Which channels may be exported.
     pub channels: ChannelRules,
     /// Failures in a row without progress after which a run is given up.
     pub max_attempts: u32,
+    /// How many exports a client may create; `None`: as many as it wants.
+    pub rate_limit: Option<RateLimit>,
+    /// How long a request may take to come.
+    pub request_timeout: Duration,
     /// How many runs may go on at once.
     pub limit: AdmissionLimit,
     /// Where exports are watched.

@@ -19,6 +19,8 @@ const PATIENCE_AT_START: Duration = Duration::from_mins(1);
 const PAUSE_AT_START: Duration = Duration::from_secs(1);
 /// How long a session may take to open: a server that takes connections and says nothing is away too.
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
+/// Sessions that read pages are closed when nobody has read for so long: a small server has few.
+const READ_IDLE: Duration = Duration::from_secs(30);
 /// A read-only session is used for so long, then opened anew.
 const READ_ONLY_AGE: Duration = Duration::from_secs(10);
 /// How long a session may take to become fit again when it comes back to its pool.
@@ -93,6 +95,10 @@ enum Purpose {
     Ingest,
     /// Deletes in batches: gives way to whoever else needs a row.
     Maintenance,
+    /// Pages of the archive: none is long, and none depends on statistics.
+    Read,
+    /// Builds an index beside everything else: waits for whoever writes, and nobody waits for it.
+    IndexBuild,
     /// Waits for notifications.
     Listen,
 }
@@ -117,6 +123,16 @@ impl Purpose {
                 "SET lock_timeout = '500ms'; SET statement_timeout = '30min'; \
                  SET idle_in_transaction_session_timeout = '10s'"
             }
+            // Pages are in the order of an index, and a plan that sorts a channel instead is the wrong one, whatever the
+            // statistics say of it; what stays is sorting among messages of one moment. What is switched off counts as so
+            // expensive that compiling would seem to pay. Planned for the values, so that a page knows where it begins.
+            Self::Read => {
+                "SET lock_timeout = '1s'; SET statement_timeout = '30s'; \
+                 SET idle_in_transaction_session_timeout = '5s'; SET plan_cache_mode = force_custom_plan; \
+                 SET enable_sort = off; SET enable_bitmapscan = off; SET jit = off; \
+                 SET max_parallel_workers_per_gather = 0"
+            }
+            Self::IndexBuild => "SET lock_timeout = 0; SET statement_timeout = 0",
             Self::Listen => "SET statement_timeout = 0",
         }
     }
@@ -140,7 +156,7 @@ fn pool(url: &DatabaseUrl, purpose: Purpose, name: &str, max: u32) -> PgPool {
     PgPoolOptions::new()
         .max_connections(max)
         .acquire_timeout(CONNECT_LIMIT)
-        .idle_timeout(None)
+        .idle_timeout((purpose == Purpose::Read).then_some(READ_IDLE))
         .max_lifetime(None)
         .after_connect(move |connection, _| {
             let name = name.clone();
@@ -172,6 +188,11 @@ pub fn connect_control(url: &DatabaseUrl, name: &str, max: u32) -> PgPool {
     pool(url, Purpose::Control, name, max)
 }
 
+/// Sessions that read pages of the archive; opened at first use, closed when nobody reads.
+pub fn connect_read(url: &DatabaseUrl, name: &str, max: u32) -> PgPool {
+    pool(url, Purpose::Read, name, max)
+}
+
 /// The one session that waits for notifications.
 pub fn connect_listen(url: &DatabaseUrl, name: &str) -> PgPool {
     pool(url, Purpose::Listen, name, 1)
@@ -191,6 +212,13 @@ pub async fn connect_ingest(url: &DatabaseUrl, name: &str) -> sqlx::Result<PgCon
 pub async fn connect_maintenance(url: &DatabaseUrl, name: &str) -> Result<PgConnection, DbError> {
     let mut connection = connect_once(url).await?;
     set_up(&mut connection, Purpose::Maintenance, name).await.map_err(DbError::Connect)?;
+    Ok(connection)
+}
+
+/// One session that builds or drops an index, without limits of time.
+pub async fn connect_index_build(url: &DatabaseUrl, name: &str) -> Result<PgConnection, DbError> {
+    let mut connection = connect_once(url).await?;
+    set_up(&mut connection, Purpose::IndexBuild, name).await.map_err(DbError::Connect)?;
     Ok(connection)
 }
 

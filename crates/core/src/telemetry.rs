@@ -35,8 +35,9 @@ impl FromStr for LogFormat {
 }
 
 /// What is logged when `RUST_LOG` is not set: our own facts, warnings of libraries.
-/// sqlx reports slow statements with their SQL as warnings; a COPY of a full batch is one.
-const DEFAULT_FILTER: &str = "info,sqlx=error,actix_server=warn";
+/// sqlx reports slow statements with their SQL as warnings; a COPY of a full batch is one. An answer that breaks off is
+/// logged by whoever makes it, with the request and the reason.
+const DEFAULT_FILTER: &str = "info,sqlx=error,actix_server=warn,actix_http::h1::dispatcher=off";
 
 /// Installs the process's subscriber, writing to standard output. Later calls change nothing.
 pub fn init(format: LogFormat) {

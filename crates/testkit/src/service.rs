@@ -72,6 +72,7 @@ impl Service {
         let mut environment = vec![
             ("DATABASE_URL", url.to_owned()),
             ("PORT", "0".to_owned()),
+            ("RATE_LIMIT_PER_MINUTE", "0".to_owned()),
             ("LOG_FORMAT", "json".to_owned()),
             ("RENDER", "true".to_owned()), // no .env of whoever runs the tests
         ];
@@ -126,6 +127,11 @@ impl Service {
         let worker = Running::start(program, arguments, environment);
         worker.line(START, "worker.started").await;
         self.workers.push(worker);
+    }
+
+    /// Where the API listens, as the beginning of a URL.
+    pub fn base(&self) -> &str {
+        &self.base
     }
 
     /// Where DCE writes.

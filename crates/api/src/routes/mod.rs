@@ -1,13 +1,16 @@
 //! Paths and methods; one file for each kind of thing.
 
+pub(crate) mod channels;
 pub(crate) mod control;
 mod documents;
 pub(crate) mod events;
 pub(crate) mod exports;
 pub(crate) mod health;
 pub(crate) mod listing;
-mod new_export;
+pub(crate) mod messages;
+pub(crate) mod new_export;
 pub(crate) mod show;
+pub(crate) mod submit;
 
 use std::collections::BTreeMap;
 
@@ -41,11 +44,16 @@ pub fn table() -> Vec<Endpoint> {
         get("/docs", Need::Nothing, || web::to(documents::index)),
         get("/docs/{file:.*}", Need::Nothing, || web::to(documents::file)),
         get("/exports", Need::Read, || web::to(listing::list)),
-        post("/exports", Need::Write, || web::to(exports::create)),
+        post("/exports", Need::Write, || web::to(submit::create)),
         get("/exports/{job_id}", Need::Read, || web::to(show::show)),
         get("/exports/{job_id}/events", Need::Read, || web::to(events::events)),
+        get("/exports/{job_id}/messages", Need::Read, || web::to(messages::of_export)),
         post("/exports/{job_id}/cancel", Need::Write, || web::to(control::cancel)),
         post("/exports/{job_id}/retry", Need::Write, || web::to(control::retry)),
+        get("/channels", Need::Read, || web::to(channels::list)),
+        get("/channels/{channel_id}", Need::Read, || web::to(channels::show)),
+        get("/channels/{channel_id}/messages", Need::Read, || web::to(messages::of_channel)),
+        get("/channels/{channel_id}/messages/{message_id}", Need::Read, || web::to(messages::show)),
     ]
 }
 

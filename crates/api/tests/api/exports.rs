@@ -115,8 +115,7 @@ async fn all_mistakes_are_named_at_once() {
         "filter": "--media",
         "colour": "blue",
     });
-    let request = api.request(reqwest::Method::POST, "/exports").header("Idempotency-Key", "k").json(&body);
-    let answer = crate::support::Answer::of(request).await;
+    let answer = api.post(&body).await;
     answer.assert_problem(422, "validation_failed");
     assert_eq!(
         answer.faults(),
@@ -127,19 +126,8 @@ async fn all_mistakes_are_named_at_once() {
             ("/format", "unsupported_format"),
             ("/include_threads", "not_available"),
             ("/start_at", "missing_offset"),
-            ("Idempotency-Key", "not_available"),
         ]
     );
-}
-
-#[tokio::test]
-async fn an_idempotency_key_is_never_ignored() {
-    let api = Api::start(&[]).await;
-    let request = api.request(reqwest::Method::POST, "/exports").header("Idempotency-Key", "k");
-    let answer = crate::support::Answer::of(request.json(&json!({ "channel_id": CHANNEL }))).await;
-    answer.assert_problem(422, "validation_failed");
-    assert_eq!(answer.faults(), [("Idempotency-Key", "not_available")]);
-    assert_eq!(api.stored().await, [0, 0, 0]);
 }
 
 #[tokio::test]

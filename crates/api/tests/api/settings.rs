@@ -32,6 +32,9 @@ fn all_mistakes_are_reported_at_once_without_any_value() {
             ("MIGRATE_ON_START", "hunter2"),
             ("MAX_ATTEMPTS", "-1"),
             ("MAX_PARALLEL_RUNS", "many"),
+            ("RATE_LIMIT_PER_MINUTE", "few"),
+            ("REQUEST_TIMEOUT", "soon"),
+            ("CORS_ALLOWED_ORIGINS", "hunter2"),
         ],
     );
     assert_eq!(code, Some(2), "{text}");
@@ -48,6 +51,9 @@ fn all_mistakes_are_reported_at_once_without_any_value() {
         "MIGRATE_ON_START",
         "MAX_ATTEMPTS",
         "MAX_PARALLEL_RUNS",
+        "RATE_LIMIT_PER_MINUTE",
+        "REQUEST_TIMEOUT",
+        "CORS_ALLOWED_ORIGINS",
     ] {
         let lines = text.lines().filter(|line| line.trim_start().starts_with(&format!("{name} "))).count();
         assert_eq!(lines, 1, "one line for {name}: {text}");
@@ -70,6 +76,9 @@ fn a_missing_database_is_named_and_blank_counts_as_missing() {
         "MIGRATE_ON_START",
         "MAX_ATTEMPTS",
         "MAX_PARALLEL_RUNS",
+        "RATE_LIMIT_PER_MINUTE",
+        "REQUEST_TIMEOUT",
+        "CORS_ALLOWED_ORIGINS",
     ];
     for environment in [vec![], names.map(|name| (name, "")).to_vec(), names.map(|name| (name, " ")).to_vec()]
     {
@@ -116,6 +125,9 @@ fn the_help_documents_every_variable_and_shows_no_value() {
         "MIGRATE_ON_START",
         "MAX_ATTEMPTS",
         "MAX_PARALLEL_RUNS",
+        "RATE_LIMIT_PER_MINUTE",
+        "REQUEST_TIMEOUT",
+        "CORS_ALLOWED_ORIGINS",
         "migrate",
         "healthcheck",
         "prune",

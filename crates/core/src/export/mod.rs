@@ -4,6 +4,7 @@ pub mod admission;
 pub mod conflict;
 pub mod failure;
 pub mod import;
+pub mod rate_limit;
 pub mod request;
 pub mod state;
 pub mod warnings;

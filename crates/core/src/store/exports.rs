@@ -4,8 +4,10 @@ use chrono::{DateTime, Utc};
 use sqlx::postgres::{PgConnection, PgPool};
 use uuid::Uuid;
 
-use super::{StoreError, admission, exactly_one, repeated};
+use super::idempotency::{Answered, IdempotencyKey};
+use super::{StoreError, admission, exactly_one, idempotency, rate_limits, repeated};
 use crate::export::admission::AdmissionLimit;
+use crate::export::rate_limit::{Quota, RateLimit};
 use crate::export::state::{ExportStatus, RunStatus, Tally};
 use crate::ids::Snowflake;
 
@@ -45,21 +47,86 @@ pub struct Created {
     pub created_at: DateTime<Utc>,
 }
 
+/// An export as a client submits it.
+#[derive(Clone, Copy)]
+pub struct Submission<'a> {
+    /// What to create.
+    pub new: &'a NewExport,
+    /// Who submits it: what its limit and its keys are kept under.
+    pub caller: &'a str,
+    /// How many it may create.
+    pub rate_limit: Option<RateLimit>,
+    /// Under which key it may be repeated.
+    pub key: Option<IdempotencyKey<'a>>,
+    /// What is answered, and kept for repetitions.
+    pub answer: &'a (dyn Fn(&Created) -> String + Send + Sync),
+}
+
+/// What became of a submission.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Submitted {
+    /// It was created.
+    Created {
+        /// The export.
+        created: Created,
+        /// What is left to the client; `None`: it has no limit, or an earlier try had taken it.
+        quota: Option<Quota>,
+    },
+    /// Something was created under this key before.
+    Answered(Answered),
+    /// The client has created as many as it may.
+    TooMany(Quota),
+}
+
 /// Writes export, runs and the tasks that may start now, in one transaction.
 pub async fn create(pool: &PgPool, new: &NewExport, limit: AdmissionLimit) -> Result<Created, StoreError> {
+    let submission = Submission { new, caller: "", rate_limit: None, key: None, answer: &|_| String::new() };
+    match submit(pool, submission, limit).await? {
+        Submitted::Created { created, .. } => Ok(created),
+        // Neither a key nor a limit.
+        Submitted::Answered(_) | Submitted::TooMany(_) => {
+            Err(StoreError::Unexpected { statement: "insert export", touched: 0 })
+        }
+    }
+}
+
+/// The same for a client, with its key and its limit in the same transaction. A repetition under a key uses nothing of
+/// the limit.
+pub async fn submit(
+    pool: &PgPool,
+    submission: Submission<'_>,
+    limit: AdmissionLimit,
+) -> Result<Submitted, StoreError> {
+    let Submission { new, caller, rate_limit, key, answer } = submission;
     repeated(move || async move {
         let mut tx = pool.begin().await?;
         // A repetition after a lost answer finds what it wrote.
         if let Some(created) = created(&mut tx, new.job_id).await? {
-            return Ok(created);
+            return Ok(Submitted::Created { created, quota: None });
+        }
+        if let Some(key) = key
+            && let Some(answered) = idempotency::take(&mut tx, caller, key, new.job_id).await?
+        {
+            return Ok(Submitted::Answered(answered));
+        }
+        let mut quota = None;
+        if let Some(rate_limit) = rate_limit {
+            let (left, taken) = rate_limits::take(&mut tx, caller, rate_limit).await?;
+            if !taken {
+                return Ok(Submitted::TooMany(left));
+            }
+            quota = Some(left);
         }
         insert(&mut tx, new).await?;
         let created = created(&mut tx, new.job_id)
             .await?
             .ok_or(StoreError::Unexpected { statement: "insert export", touched: 0 })?;
+        if let Some(key) = key {
+            idempotency::answered(&mut tx, caller, key.key, &answer(&created)).await?;
+        }
         admission::admit(&mut tx, limit).await?;
         tx.commit().await?;
-        Ok(created)
+        Ok(Submitted::Created { created, quota })
     })
     .await
 }

@@ -3,12 +3,14 @@
 //! committed before it began. Time is `clock_timestamp()`: `now()` is as old as its transaction.
 
 pub mod admission;
+pub mod archive;
 pub mod backends;
 pub mod channels;
 pub mod control;
 pub mod ends;
 pub mod erasures;
 pub mod exports;
+pub mod idempotency;
 pub mod imports;
 pub mod listing;
 pub mod messages;
@@ -16,6 +18,7 @@ pub mod progress;
 pub mod prune;
 pub mod pulse;
 pub mod purge;
+pub mod rate_limits;
 pub mod reconcile;
 pub mod removal;
 pub mod runs;
@@ -29,7 +32,7 @@ use std::time::Duration;
 use crate::db;
 use crate::queue::QueueError;
 
-pub use exports::{Created, NewExport};
+pub use exports::{Created, NewExport, Submission, Submitted};
 pub use listing::ExportSummary;
 pub use view::{AttemptView, ExportView, RunView};
 
@@ -87,6 +90,11 @@ impl StoreError {
     /// A row with this key is there already (23505).
     pub fn is_duplicate(&self) -> bool {
         self.code().as_deref() == Some("23505")
+    }
+
+    /// The statement was cancelled (57014): it took longer than its session allows, or somebody asked for it.
+    pub fn is_cancelled(&self) -> bool {
+        self.code().as_deref() == Some("57014")
     }
 
     /// The database takes no writes (25006), e.g. a free Supabase project over 500 MB.

@@ -13,6 +13,8 @@ mod looks;
 mod pruning;
 mod queue;
 mod races;
+mod reading;
+mod reading_plans;
 mod rescue;
 mod retention;
 mod schema;

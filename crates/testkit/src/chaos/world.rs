@@ -75,7 +75,7 @@ impl World {
             environment.extend(common.iter().cloned().chain(limit));
             environment
         };
-        let api = with_limit(vec![("PORT", "0".into()), ("RATE_LIMIT_PER_MINUTE", "10000".into())]);
+        let api = with_limit(vec![("PORT", "0".into()), ("RATE_LIMIT_PER_MINUTE", "0".into())]);
         let api = Place::fill(Role::Api, api);
         let worker = with_limit(worker_environment(fleet, &scenario, disk.path()));
         let workers = (0..fleet.workers).map(|_| Place::fill(Role::Worker, worker.clone())).collect();

@@ -4,6 +4,7 @@
 
 mod archive;
 mod budget;
+mod clients;
 mod control;
 mod document;
 mod documents;

@@ -1,0 +1,161 @@
+//! What a request for messages asks for: its query, read strictly.
+
+use std::ops::RangeInclusive;
+
+use actix_web::HttpRequest;
+use chrono::{DateTime, SubsecRound, Utc};
+use dce_core::export::request::{FaultCode, parse_time};
+use dce_core::ids::Snowflake;
+use dce_core::store::archive::{Column, Edge, Filters, Has, Order, Place, Position, Reader, Source};
+use serde::{Deserialize, Serialize};
+
+use super::form::Form;
+use crate::cursor::{self, CURSOR};
+use crate::problem::Problem;
+use crate::query::Query;
+
+/// Messages of a page.
+const PAGE: RangeInclusive<u32> = 1..=1000;
+/// Messages of a page when the request does not say.
+const DEFAULT_PAGE: u32 = 100;
+/// Longest text to look for.
+const MAX_TEXT: usize = 200;
+/// Longest id or time.
+const MAX_EDGE: usize = 40;
+/// The list that cursors are of, and their version.
+const KIND: &str = "messages.1";
+
+const KNOWN: [&str; 9] = [CURSOR, "limit", "order", "after", "before", "author_id", "q", "has", "fields"];
+const ORDERS: [(&str, Order); 2] = [("asc", Order::Asc), ("desc", Order::Desc)];
+const HAS: [(&str, Has); 6] = [
+    ("attachment", Has::Attachment),
+    ("embed", Has::Embed),
+    ("sticker", Has::Sticker),
+    ("reaction", Has::Reaction),
+    ("link", Has::Link),
+    ("pin", Has::Pin),
+];
+
+/// Where a page ends, as a client hands it back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+struct Cursor {
+    order: Order,
+    channel_id: Snowflake,
+    /// Microseconds since 1970.
+    timestamp: i64,
+    message_id: Snowflake,
+}
+
+/// A request for messages.
+#[derive(Debug)]
+pub struct Parameters {
+    /// The form of the answer.
+    pub form: Form,
+    /// Messages at most; a stream without one ends with the last message.
+    pub limit: Option<u32>,
+    /// The columns, in the order asked for.
+    pub columns: Vec<Column>,
+    filters: Filters,
+    order: Order,
+    start: Option<Place>,
+}
+
+impl Parameters {
+    /// Reads header and query.
+    ///
+    /// # Errors
+    /// `not_acceptable`, or `validation_failed` with everything that is wrong.
+    pub fn of(request: &HttpRequest) -> Result<Self, Problem> {
+        let form = Form::of(request)?;
+        let mut query = Query::of(request, &KNOWN)?;
+        let parameters = Self::read(&mut query, form);
+        query.finish()?;
+        Ok(parameters)
+    }
+
+    fn read(query: &mut Query, form: Form) -> Self {
+        let limit = match form {
+            Form::Json => Some(query.number("limit", PAGE).unwrap_or(DEFAULT_PAGE)),
+            Form::JsonLines | Form::Csv => query.number("limit", 1..=u32::MAX),
+        };
+        let order = query.choice("order", &ORDERS).unwrap_or_default();
+        let filters = Filters {
+            after: edge(query, "after"),
+            before: edge(query, "before"),
+            author_id: query.id("author_id"),
+            text: query.text("q", MAX_TEXT),
+            has: query.choices("has", &HAS),
+        };
+        let mut columns = query.choices("fields", &Column::ALL.map(|column| (column.name(), column)));
+        if columns.is_empty() {
+            columns.extend(Column::ALL.iter().filter(|column| **column != Column::Raw));
+        }
+        let start = start(query, order);
+        Self { form, limit, columns, filters, order, start }
+    }
+
+    /// Whether it is the first page that is asked for.
+    pub const fn is_first(&self) -> bool {
+        self.start.is_none()
+    }
+
+    /// A walk through these sources from where the cursor stands.
+    ///
+    /// # Errors
+    /// `validation_failed` for a cursor of another list.
+    pub fn reader(&self, sources: Vec<Source>) -> Result<Reader, Problem> {
+        let (filters, columns) = (self.filters.clone(), self.columns.clone());
+        Reader::begin(sources, filters, self.order, columns, self.start).ok_or_else(|| {
+            let mut query = Query::default();
+            query.fault(CURSOR, FaultCode::InvalidValue, "is of another list: leave it out");
+            query.finish().err().unwrap_or_else(|| Vec::new().into())
+        })
+    }
+
+    /// The cursor for this place.
+    pub fn cursor(&self, place: Place) -> String {
+        let Place { channel_id, position: Position { timestamp, message_id } } = place;
+        let timestamp = timestamp.timestamp_micros();
+        cursor::encode(KIND, &Cursor { order: self.order, channel_id, timestamp, message_id })
+    }
+}
+
+fn start(query: &mut Query, order: Order) -> Option<Place> {
+    let Cursor { order: its_order, channel_id, timestamp, message_id } = cursor::read(query, KIND)?;
+    let timestamp = DateTime::from_timestamp_micros(timestamp).filter(|_| order == its_order);
+    if timestamp.is_none() {
+        let detail = "is of a list in the other order: repeat `order` as it was, or leave the cursor out";
+        query.fault(CURSOR, FaultCode::InvalidValue, detail);
+    }
+    Some(Place { channel_id, position: Position { timestamp: timestamp?, message_id } })
+}
+
+/// A message's id, or a time with an offset.
+fn edge(query: &mut Query, name: &'static str) -> Option<Edge> {
+    let text = query.text(name, MAX_EDGE)?;
+    let edge = if text.bytes().all(|byte| byte.is_ascii_digit()) {
+        text.parse().map(Edge::Id).map_err(|error| (FaultCode::InvalidId, format!("{error}")))
+    } else {
+        // A plus that was not encoded has become a space.
+        time(&text.replace(' ', "+")).map(Edge::Time)
+    };
+    edge.map_err(|(code, detail)| query.fault(name, code, format!("{detail}; a message's id does as well")))
+        .ok()
+}
+
+/// To the microsecond, as Postgres has it: what a reader of whole milliseconds rounds up would leave out a message.
+fn time(text: &str) -> Result<DateTime<Utc>, (FaultCode, String)> {
+    let rounded = parse_time(text)?;
+    Ok(DateTime::parse_from_rfc3339(text).map_or(rounded, |time| time.to_utc().trunc_subsecs(6)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_keeps_its_microseconds() {
+        let time = time("2024-07-03T18:50:40.1234567+09:00").unwrap();
+        assert_eq!(time.to_rfc3339(), "2024-07-03T09:50:40.123456+00:00");
+    }
+}

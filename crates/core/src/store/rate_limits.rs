@@ -1,0 +1,68 @@
+//! When clients' creations were accepted. The decision is `export::rate_limit`'s.
+
+use chrono::{DateTime, Utc};
+use sqlx::postgres::{PgConnection, PgPool};
+
+use super::{StoreError, exactly_one};
+use crate::export::rate_limit::{Quota, RateLimit, WINDOW};
+
+/// Clients that one creation may forget.
+const FORGOTTEN: i64 = 10;
+
+/// What is left to a client, without using any of it.
+pub async fn look(pool: &PgPool, caller: &str, limit: RateLimit) -> Result<Quota, StoreError> {
+    let row = sqlx::query!(
+        r#"SELECT coalesce((SELECT accepted FROM rate_limits WHERE caller = $1), '{}') AS "accepted!: Vec<DateTime<Utc>>",
+                  clock_timestamp() AS "now!""#,
+        caller
+    )
+    .fetch_one(pool)
+    .await?;
+    Ok(limit.quota(&row.accepted, row.now))
+}
+
+/// Takes one, if one is left: the second of the pair. The client's row stays locked to the end of the transaction, so that
+/// all instances of the API count as one.
+pub(crate) async fn take(
+    connection: &mut PgConnection,
+    caller: &str,
+    limit: RateLimit,
+) -> Result<(Quota, bool), StoreError> {
+    let row = sqlx::query!(
+        r#"INSERT INTO rate_limits (caller) VALUES ($1)
+           ON CONFLICT (caller) DO UPDATE SET updated_at = clock_timestamp()
+           RETURNING accepted AS "accepted!: Vec<DateTime<Utc>>""#,
+        caller
+    )
+    .fetch_one(&mut *connection)
+    .await?;
+    // Read under the lock: whoever held it before has counted.
+    let now =
+        sqlx::query_scalar!(r#"SELECT clock_timestamp() AS "now!""#).fetch_one(&mut *connection).await?;
+    let before = limit.quota(&row.accepted, now);
+    if before.remaining == 0 {
+        return Ok((before, false));
+    }
+    let mut accepted: Vec<_> = row.accepted.into_iter().filter(|time| *time > now - WINDOW).collect();
+    accepted.push(now);
+    let counted = sqlx::query!("UPDATE rate_limits SET accepted = $2 WHERE caller = $1", caller, &accepted)
+        .execute(&mut *connection)
+        .await?;
+    exactly_one("count creation", counted.rows_affected())?;
+    forget(connection).await?;
+    Ok((limit.quota(&accepted, now), true))
+}
+
+/// Forgets clients that have not come for long. Those that somebody else is looking at are left to others.
+async fn forget(connection: &mut PgConnection) -> Result<(), StoreError> {
+    sqlx::query!(
+        "DELETE FROM rate_limits WHERE caller IN (
+             SELECT caller FROM rate_limits WHERE updated_at < clock_timestamp() - $1::float8 * interval '2 seconds'
+              ORDER BY updated_at LIMIT $2 FOR UPDATE SKIP LOCKED)",
+        WINDOW.as_secs_f64(),
+        FORGOTTEN
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
