@@ -15,7 +15,11 @@ use crate::state::{AppState, in_time};
 
 /// An archived message. Which members it has is a matter of `fields`.
 #[derive(ToSchema)]
-#[expect(dead_code, reason = "a description: messages are written as they come from the database")]
+#[expect(
+    dead_code,
+    clippy::struct_field_names,
+    reason = "a description: messages are written as they come from the database"
+)]
 pub(crate) struct Message {
     /// The channel or thread.
     channel_id: String,

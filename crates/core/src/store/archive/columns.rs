@@ -148,7 +148,7 @@ impl<'r> Row<'r> {
     }
 }
 
-fn read<'r>(column: Column, value: PgValueRef<'r>) -> Result<Value<'r>, sqlx::error::BoxDynError> {
+fn read(column: Column, value: PgValueRef<'_>) -> Result<Value<'_>, sqlx::error::BoxDynError> {
     if value.is_null() {
         return Ok(Value::Null);
     }
