@@ -16,7 +16,7 @@ pub struct Progress {
     /// When the newest message was written.
     pub newest_at: Option<DateTime<Utc>>,
     /// Messages that the runs with a worker commit per second together: each run's messages over the time that all its
-    /// attempts took so far. Null while no run is with a worker. Not part of the ETag.
+    /// attempts took so far. Null while no run is with a worker. Not part of the `ETag`.
     pub messages_per_second: Option<f64>,
 }
 
