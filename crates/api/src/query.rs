@@ -11,6 +11,9 @@ use percent_encoding::percent_decode;
 
 use crate::problem::{Code, Problem};
 
+/// Reads a time, or says what is wrong with it.
+type ParseTime = fn(&str) -> Result<DateTime<Utc>, (FaultCode, String)>;
+
 /// Mistakes that one answer lists.
 const MAX_FAULTS: usize = 100;
 
@@ -91,11 +94,7 @@ impl Query {
         self.time_by(name, parse_exact_time)
     }
 
-    fn time_by(
-        &mut self,
-        name: &'static str,
-        parse: fn(&str) -> Result<DateTime<Utc>, (FaultCode, String)>,
-    ) -> Option<DateTime<Utc>> {
+    fn time_by(&mut self, name: &'static str, parse: ParseTime) -> Option<DateTime<Utc>> {
         let text = self.values.remove(name)?;
         // A plus that was not encoded has become a space; no time has one otherwise.
         parse(&text.replace(' ', "+")).map_err(|(code, detail)| self.fault(name, code, detail)).ok()

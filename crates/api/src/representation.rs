@@ -1,6 +1,8 @@
 //! An export as clients get it: the body, the ETag that changes with it, what can be done next, and when to look again.
 
 use actix_web::web::Bytes;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::TimeDelta;
 use dce_core::export::state::ExportStatus;
 use dce_core::store::ExportView;
@@ -102,7 +104,7 @@ impl Representation {
         let export = whole.export;
         // The column takes no other word.
         let status = ExportStatus::parse(&export.status).unwrap_or(ExportStatus::Pending);
-        let hash: String = hash.iter().take(ETAG_BYTES).map(|byte| format!("{byte:02x}")).collect();
+        let hash = URL_SAFE_NO_PAD.encode(&hash[..ETAG_BYTES]);
         Ok(Self {
             json,
             etag: format!("{}-{}-{hash}", export.version, export.bytes_read),

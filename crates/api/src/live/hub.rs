@@ -217,7 +217,7 @@ impl Watcher {
                 }
                 _ = notices.recv_many(&mut heard, NOTICES) => {
                     for heard in heard.drain(..) {
-                        self.take(heard);
+                        self.take(&heard);
                     }
                 }
                 _ = look.tick() => self.look().await,
@@ -228,9 +228,9 @@ impl Watcher {
         }
     }
 
-    fn take(&mut self, heard: Heard) {
+    fn take(&mut self, heard: &Heard) {
         match heard {
-            Heard::Change(change) => self.hear(&change),
+            Heard::Change(change) => self.hear(change),
             Heard::Open => {
                 // After a loss everybody gets a fresh snapshot, whatever was missed.
                 let renew = self.ear == Ear::Closed;
@@ -309,7 +309,8 @@ impl Watcher {
     }
 
     async fn read_one(&self, topic: Arc<Topic>) {
-        match store::in_time(view::find(&self.pool, topic.job_id)).await {
+        let export = Box::pin(view::find(&self.pool, topic.job_id)); // large
+        match store::in_time(export).await {
             Ok(Some(export)) => match Representation::of(export) {
                 Ok(snapshot) => topic.offer(snapshot, self.ear == Ear::Open),
                 Err(error) => tracing::error!(error = %error, job_id = %topic.job_id, "events.unreadable"),

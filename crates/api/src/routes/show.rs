@@ -68,7 +68,7 @@ fn example() -> Value {
     let run = json!({
         "id": "01990f3e-6a3c-7d10-8a5b-0c9d8e7f6a5b", "kind": "channel", "channel_id": "900000000000001004",
         "status": "running", "attempt": 1, "failures": 0, "max_attempts": 5, "next_attempt_at": null,
-        "message_count": 51000, "inserted_count": 51000, "updated_count": 0, "repaired_count": 0, "bytes_read": 71400000,
+        "message_count": 51_000, "inserted_count": 51_000, "updated_count": 0, "repaired_count": 0, "bytes_read": 71_400_000,
         "first_message_id": "900000000000002001", "last_message_id": "1258057923784704000",
         "newest_at": "2024-07-03T09:50:40.123Z", "error": null, "warnings": [],
         "created_at": "2026-11-23T08:38:01.247217Z", "started_at": "2026-11-23T08:38:01.301544Z", "finished_at": null,
@@ -81,8 +81,8 @@ fn example() -> Value {
     json!({
         "job_id": "01990f3e-6a3b-7c51-9e54-1f2a3b4c5d6e", "status": "running", "channel_id": "900000000000001004",
         "start_at": null, "end_at": null, "format": "Json", "media": false, "options": { "markdown": false, "filter": null },
-        "message_count": 51000, "inserted_count": 51000, "updated_count": 0, "repaired_count": 0, "bytes_read": 71400000,
-        "progress": { "messages": 51000, "bytes": 71400000, "newest_at": "2024-07-03T09:50:40.123Z", "messages_per_second": 5931.2 },
+        "message_count": 51_000, "inserted_count": 51_000, "updated_count": 0, "repaired_count": 0, "bytes_read": 71_400_000,
+        "progress": { "messages": 51_000, "bytes": 71_400_000, "newest_at": "2024-07-03T09:50:40.123Z", "messages_per_second": 5931.2 },
         "waiting": null, "duration_ms": null, "error": null, "warnings": [], "request_id": "01990f3e-6a3a-7e02-b0c1-52d4a7d1f0aa",
         "requested_by": null, "version": 2, "cancel_requested_at": null, "created_at": "2026-11-23T08:38:01.247217Z",
         "started_at": "2026-11-23T08:38:01.301544Z", "finished_at": null,

@@ -19,7 +19,6 @@ mod request_ids;
 mod retention;
 mod schemathesis;
 mod search_index;
-mod search_index;
 mod settings;
 mod sse;
 mod streams;

@@ -70,10 +70,7 @@ impl Stream {
 
     /// The next event; `None`: the stream has ended. Ids must rise.
     pub(crate) async fn next(&mut self) -> Option<Event> {
-        match timeout(SOON, self.read()).await {
-            Ok(event) => event,
-            Err(_) => panic!("no event within {SOON:?}"),
-        }
+        timeout(SOON, self.read()).await.expect("an event in time")
     }
 
     /// The next event, which must be there.

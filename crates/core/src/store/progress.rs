@@ -47,7 +47,6 @@ mod tests {
     use super::*;
 
     #[test]
-    #[expect(clippy::float_cmp, reason = "rounded to a decimal")]
     fn rates_add_up_and_there_is_none_without_a_worker() {
         assert_eq!(rate([].into_iter()), None);
         assert_eq!(rate([(0, 0.0)].into_iter()), Some(0.0));

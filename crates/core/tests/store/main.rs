@@ -8,6 +8,7 @@ mod coverage;
 mod erasing;
 mod fences;
 mod imports;
+mod listing;
 mod looks;
 mod pruning;
 mod queue;

@@ -10,6 +10,7 @@ mod fleet;
 mod growth;
 mod import;
 mod latency;
+mod listing;
 mod machine;
 mod measure;
 mod removal;

@@ -5,7 +5,7 @@ use dce_testkit::scenario::{Channel, Scenario};
 use crate::report::Line;
 use crate::stack::Stack;
 use crate::throughput::Subject;
-use crate::{fleet, latency, throughput};
+use crate::{fleet, latency, listing, throughput};
 
 /// Channels of the scenario.
 pub(crate) const TEN: &str = "810000000000000001";
@@ -107,6 +107,7 @@ pub(crate) async fn all(stack: &mut Stack<'_>, plan: &Plan) -> anyhow::Result<Ve
     empty(stack).await?;
     lines.extend(latency::requests(stack).await?);
     lines.extend(fleet::lines(stack, plan.runs, plan.long_runs).await?);
+    lines.extend(listing::lines(stack).await?);
     Ok(lines)
 }
 

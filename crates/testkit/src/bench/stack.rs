@@ -137,6 +137,14 @@ impl<'a> Stack<'a> {
         Ok(answer["job_id"].as_str().context("no job_id")?.to_owned())
     }
 
+    /// `GET` of any path: how long the whole answer took, and the answer.
+    pub(crate) async fn get(&self, path: &str) -> anyhow::Result<(Duration, Value)> {
+        let start = Instant::now();
+        let response = self.client.get(format!("{}{path}", self.base)).send().await?;
+        let body = response.error_for_status()?.bytes().await?;
+        Ok((start.elapsed(), serde_json::from_slice(&body)?))
+    }
+
     /// `GET /exports/{job_id}`.
     pub(crate) async fn find(&self, job_id: &str) -> anyhow::Result<Value> {
         let response = self.client.get(format!("{}/exports/{job_id}", self.base)).send().await?;

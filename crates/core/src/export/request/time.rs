@@ -144,7 +144,10 @@ mod tests {
     fn an_exact_time_is_taken_as_it_is() {
         let time = parse_exact_time("2024-07-03T18:50:40.123456+09:00").unwrap();
         assert_eq!(time.to_rfc3339(), "2024-07-03T09:50:40.123456+00:00");
-        for (text, code) in [("2024-07-03T09:50", MissingOffset), ("2014-12-31T23:59:59.9999Z", OutOfRange)] {
+        for (text, code) in [
+            ("2024-07-03T09:50", FaultCode::MissingOffset),
+            ("2014-12-31T23:59:59.9999Z", FaultCode::OutOfRange),
+        ] {
             assert_eq!(parse_exact_time(text).map_err(|(code, _)| code), Err(code), "{text}");
         }
     }
