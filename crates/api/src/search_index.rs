@@ -56,7 +56,9 @@ pub async fn run(url: &DatabaseUrl, arguments: &SearchIndexArguments) -> Result<
         Leftover::Invalid => tell("Dropping what an interrupted build has left."),
         Leftover::None => {}
     }
-    tell("Building the index messages_content_trgm on the text of messages. Reads and writes go on meanwhile.");
+    tell(
+        "Building the index messages_content_trgm on the text of messages. Reads and writes go on meanwhile.",
+    );
     let began = Instant::now();
     search_index::create(connection).await?;
     tell(&format!("Built in {} s. `dce-api index search --drop` drops it.", began.elapsed().as_secs()));

@@ -37,10 +37,12 @@ async fn it_is_built_once_and_dropped_and_a_broken_one_is_replaced() {
     done("index search", "Built in 0 s");
     assert_eq!(index(&database).await, (Some(true), Some("public".into())));
     done("index search", "is there already");
-    sqlx::raw_sql("UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'messages_content_trgm'::regclass")
-        .execute(&database.pool())
-        .await
-        .unwrap();
+    sqlx::raw_sql(
+        "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'messages_content_trgm'::regclass",
+    )
+    .execute(&database.pool())
+    .await
+    .unwrap();
     done("index search", "interrupted build");
     assert_eq!(index(&database).await.0, Some(true));
     done("index search --drop", "Dropped");
