@@ -18,6 +18,7 @@ use crate::auth::keys::Keys;
 use crate::auth::new_key::NewKeyArguments;
 use crate::browser::Origins;
 use crate::retention::arguments::{PruneArguments, PurgeArguments};
+use crate::search_index::SearchIndexArguments;
 
 /// Connections without traffic are closed after a minute by many proxies.
 const EVENTS_PING: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_secs(55);
@@ -56,6 +57,16 @@ pub enum Command {
     /// Keys of the API
     #[command(subcommand)]
     Keys(KeysCommand),
+    /// Indexes that not every archive needs
+    #[command(subcommand)]
+    Index(IndexCommand),
+}
+
+/// What can be done about indexes.
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
+pub enum IndexCommand {
+    /// Build the index by which `q` finds rare words soon; reads and writes go on meanwhile
+    Search(SearchIndexArguments),
 }
 
 /// What can be done about keys.

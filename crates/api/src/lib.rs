@@ -19,5 +19,6 @@ pub mod request_id;
 pub mod request_log;
 pub mod retention;
 pub mod routes;
+pub mod search_index;
 pub mod startup;
 pub mod state;

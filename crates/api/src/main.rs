@@ -3,9 +3,9 @@
 use std::io::IsTerminal;
 use std::process::ExitCode;
 
-use dce_api::config::{Cli, Command, KeysCommand, RawSettings};
+use dce_api::config::{Cli, Command, IndexCommand, KeysCommand, RawSettings};
 use dce_api::startup::{Application, stop_requested};
-use dce_api::{config, healthcheck, retention};
+use dce_api::{config, healthcheck, retention, search_index};
 use dce_core::db::DatabaseUrl;
 use dce_core::settings::{Mistakes, load_dotenv, parse_command_line};
 use dce_core::{db, telemetry};
@@ -54,6 +54,10 @@ fn run() -> anyhow::Result<()> {
             actix_web::rt::System::new().block_on(retention::purge(&database_url, settings))?;
         }
         Some(Command::Keys(KeysCommand::New(arguments))) => arguments.run(&mut std::io::stdout().lock())?,
+        Some(Command::Index(IndexCommand::Search(arguments))) => {
+            let database_url = for_commands(&cli.raw)?;
+            actix_web::rt::System::new().block_on(search_index::run(&database_url, &arguments))?;
+        }
         Some(Command::Openapi) => print!("{}", dce_api::openapi::json()),
         Some(Command::Healthcheck) => healthcheck::check(cli.raw.address()?)?,
     }

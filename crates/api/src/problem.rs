@@ -79,10 +79,10 @@ problems! {
     NotFound = "not_found", NOT_FOUND, "There is nothing at this path";
     /// The path exists, without this method.
     MethodNotAllowed = "method_not_allowed", METHOD_NOT_ALLOWED, "The method is not allowed here";
-    /// None of the forms that the client accepts can be had.
-    NotAcceptable = "not_acceptable", NOT_ACCEPTABLE, "No such form can be had";
     /// The request did not come in time.
     RequestTimeout = "request_timeout", REQUEST_TIMEOUT, "The request took too long to come";
+    /// None of the forms that the client accepts can be had.
+    NotAcceptable = "not_acceptable", NOT_ACCEPTABLE, "No such form can be had";
     /// A cancel of an export that has completed or failed.
     ExportEnded = "export_ended", CONFLICT, "The export has ended";
     /// A retry of an export without a failed or cancelled run, and without a cancel to withdraw.
@@ -167,8 +167,8 @@ impl Problem {
         let code = match status {
             StatusCode::NOT_FOUND => Code::NotFound,
             StatusCode::METHOD_NOT_ALLOWED => Code::MethodNotAllowed,
-            StatusCode::NOT_ACCEPTABLE => Code::NotAcceptable,
             StatusCode::REQUEST_TIMEOUT => Code::RequestTimeout,
+            StatusCode::NOT_ACCEPTABLE => Code::NotAcceptable,
             StatusCode::PAYLOAD_TOO_LARGE => Code::BodyTooLarge,
             StatusCode::UNSUPPORTED_MEDIA_TYPE => Code::UnsupportedMediaType,
             status if status.is_client_error() => Code::BadRequest,

@@ -25,13 +25,13 @@ use crate::state::AppState;
 
 /// Threads that serve requests. The work is done in Postgres, over few connections: more threads would only wait.
 const HTTP_WORKERS: usize = 2;
-/// Sessions that read pages of the archive. None is held between pages, so that few serve many clients; one is not enough
-/// to look at a page while a search goes on.
-const READ_SESSIONS: u32 = 2;
 /// How long an idle connection is kept: longer than proxies keep theirs, so that they close first.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// Connections for each of the threads; more wait until one ends.
 const MAX_CONNECTIONS: usize = 4096;
+/// Sessions that read pages of the archive. None is held between pages, so that few serve many clients; one is not enough
+/// to look at a page while a search goes on.
+const READ_SESSIONS: u32 = 2;
 /// Seconds that answers may still take after a stop is asked for: twice what a query may take. Closing the connections
 /// takes 2 s more at most; platforms kill later (Render after 30 s, `docker/compose.yaml` after 25 s).
 const SHUTDOWN_TIMEOUT: u64 = 20;
@@ -60,8 +60,8 @@ pub struct Application {
     server: Server,
     address: SocketAddr,
     pool: PgPool,
-    archive: Sessions,
     watcher: JoinHandle<()>,
+    archive: Sessions,
 }
 
 impl Application {
@@ -72,9 +72,9 @@ impl Application {
     ) -> Result<Self, StartupError> {
         db::prepare(&settings.database_url, settings.migrate_on_start).await?;
         let pool = db::connect_control(&settings.database_url, "dce-api", settings.db_pool_size);
+        let (live, watcher) = Hub::new(pool.clone(), settings.database_url.clone(), settings.events_ping);
         let read = db::connect_read(&settings.database_url, "dce-api", READ_SESSIONS);
         let archive = Sessions::new(read, pool.clone());
-        let (live, watcher) = Hub::new(pool.clone(), settings.database_url, settings.events_ping);
         let state = AppState {
             pool: pool.clone(),
             archive: archive.clone(),
@@ -109,8 +109,8 @@ impl Application {
     /// Serves until `stop`, then lets answers under way finish.
     pub async fn run_until_stopped(self) -> Result<(), StartupError> {
         self.server.await?;
-        self.archive.close().await;
         self.watcher.abort(); // it has ended, unless it waits for the database
+        self.archive.close().await;
         self.pool.close().await;
         tracing::info!("api.stopped");
         Ok(())
@@ -141,11 +141,11 @@ fn serve(
     });
     Ok(server
         .workers(HTTP_WORKERS)
-        // A client that has closed its side is gone: what is done for it ends.
-        .h1_allow_half_closed(false)
         .keep_alive(KEEP_ALIVE)
         .client_request_timeout(request_timeout)
         .max_connections(MAX_CONNECTIONS)
+        // A client that has closed its side is gone: what is done for it ends.
+        .h1_allow_half_closed(false)
         .shutdown_signal(stop)
         .shutdown_timeout(SHUTDOWN_TIMEOUT)
         .listen(listener)?

@@ -18,6 +18,7 @@ mod rate_limit;
 mod request_ids;
 mod retention;
 mod schemathesis;
+mod search_index;
 mod settings;
 mod sse;
 mod streams;
