@@ -17,7 +17,7 @@ type ParseTime = fn(&str) -> Result<DateTime<Utc>, (FaultCode, String)>;
 /// Mistakes that one answer lists.
 const MAX_FAULTS: usize = 100;
 
-/// The parameters of one request. An empty value is the same as none.
+/// The parameters of one request.
 #[derive(Debug, Default)]
 pub struct Query {
     values: HashMap<&'static str, String>,
@@ -49,6 +49,7 @@ impl Query {
                 continue;
             };
             if value.is_empty() {
+                query.fault(known, FaultCode::TooShort, "is empty: give it a value, or leave it out");
                 continue;
             }
             if query.values.insert(known, value).is_some() {
@@ -215,10 +216,10 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_value_is_none_and_what_is_no_text_is_refused() {
+    fn an_empty_value_and_what_is_no_text_are_refused() {
         let mut query = Query::read("&&limit=&q", &KNOWN).unwrap();
         assert_eq!((query.number("limit", 1..=2), query.text("q", 9)), (None, None));
-        query.finish().unwrap();
+        assert_eq!(faults(&query), [FaultCode::TooShort, FaultCode::TooShort]);
         assert!(Query::read("q=%ff", &KNOWN).is_err());
     }
 }

@@ -1,7 +1,5 @@
 //! What a request for messages asks for: its query, read strictly.
 
-use std::ops::RangeInclusive;
-
 use actix_web::HttpRequest;
 use chrono::{DateTime, SubsecRound, Utc};
 use dce_core::export::request::{FaultCode, parse_time};
@@ -14,8 +12,8 @@ use crate::cursor::{self, CURSOR};
 use crate::problem::Problem;
 use crate::query::Query;
 
-/// Messages of a page.
-const PAGE: RangeInclusive<u32> = 1..=1000;
+/// Messages of a page at most, whatever the request says; `next_cursor` leads to the others.
+const LARGEST_PAGE: u32 = 1000;
 /// Messages of a page when the request does not say.
 const DEFAULT_PAGE: u32 = 100;
 /// Longest text to look for.
@@ -74,9 +72,10 @@ impl Parameters {
     }
 
     fn read(query: &mut Query, form: Form) -> Self {
+        let asked = query.number("limit", 1..=u32::MAX);
         let limit = match form {
-            Form::Json => Some(query.number("limit", PAGE).unwrap_or(DEFAULT_PAGE)),
-            Form::JsonLines | Form::Csv => query.number("limit", 1..=u32::MAX),
+            Form::Json => Some(asked.unwrap_or(DEFAULT_PAGE).min(LARGEST_PAGE)),
+            Form::JsonLines | Form::Csv => asked,
         };
         let order = query.choice("order", &ORDERS).unwrap_or_default();
         let filters = Filters {

@@ -3,13 +3,10 @@
 
 use serde_json::{Value, json};
 
+use crate::openapi::parameters::{ID, TIME};
+
 /// Its name among the schemas.
 pub(crate) const NAME: &str = "NewExport";
-
-/// A Discord id.
-const ID: &str = "^[0-9]{1,19}$";
-/// A time with its offset. The reader takes some more ways to write one.
-const TIME: &str = "^20(1[6-9]|[2-9][0-9])-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\\.[0-9]{1,6})?(Z|[+-](0[0-9]|1[0-3]):[0-5][0-9])$";
 
 /// The schema.
 pub(crate) fn schema() -> Value {

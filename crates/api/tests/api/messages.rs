@@ -143,7 +143,7 @@ async fn all_mistakes_are_named_at_once() {
     let api = archive().await;
     let long = "x".repeat(201);
     let query = format!(
-        "limit=1001&order=up&after=yesterday&before=2024-07-03T09:50:40&author_id=me&q={long}&has=x&fields=content,x&cursor=x&colour=blue"
+        "limit=0&order=up&after=yesterday&before=2024-07-03T09:50:40&author_id=me&q={long}&has=x&fields=content,x&cursor=x&colour=blue"
     );
     let answer = api.get(&format!("/channels/7/messages?{query}")).await;
     answer.assert_problem(422, "validation_failed");

@@ -3,6 +3,8 @@
 //! A handler describes what is its own. Of an error it names the status and, in backticks, the codes that it comes with;
 //! body, example and headers follow from these. What every route answers is said here, once.
 
+pub(crate) mod parameters;
+
 use actix_web::http::{Method, StatusCode};
 use serde_json::{Map, Value, json};
 use utoipa::OpenApi;
@@ -89,6 +91,9 @@ fn complete(operation: &mut Map<String, Value>, endpoint: &Endpoint) {
         if let Some(types) = parameter["schema"]["type"].as_array() {
             parameter["schema"]["type"] = types.first().cloned().unwrap_or_default();
         }
+        if let Some(schema) = parameter["name"].as_str().and_then(parameters::schema) {
+            parameter["schema"] = schema;
+        }
     }
     if endpoint.path == "/exports" && endpoint.method == Method::POST {
         operation["requestBody"]["content"]["application/json"]["schema"] =
@@ -101,6 +106,9 @@ fn complete(operation: &mut Map<String, Value>, endpoint: &Endpoint) {
         name(response, code);
     }
     for (status, response) in responses {
+        if let Some(events) = response["content"].get_mut("text/event-stream") {
+            events["schema"] = parameters::event();
+        }
         if let Ok(status) = status.parse::<StatusCode>()
             && (status.is_client_error() || status.is_server_error())
         {
@@ -226,7 +234,7 @@ mod tests {
 
     #[test]
     fn the_document_in_the_repository_is_this_one() {
-        let there = include_str!("../../../docs/openapi.json");
+        let there = include_str!("../../../../docs/openapi.json");
         assert!(there == json(), "docs/openapi.json is out of date: run scripts/openapi.sh");
     }
 }

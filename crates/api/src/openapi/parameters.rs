@@ -1,0 +1,53 @@
+//! What parameters may be, by their names: the same wherever they are.
+
+use serde_json::{Value, json};
+
+/// A Discord id.
+pub(crate) const ID: &str = "^[0-9]{1,19}$";
+/// A time with its offset. The reader takes some more ways to write one.
+pub(crate) const TIME: &str = "^20(1[6-9]|[2-9][0-9])-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\\.[0-9]{1,6})?(Z|[+-](0[0-9]|1[0-3]):[0-5][0-9])$";
+
+/// The schema of the parameter with this name, where it is more than a type.
+pub(super) fn schema(name: &str) -> Option<Value> {
+    let schema = match name {
+        "channel_id" | "message_id" | "author_id" | "guild_id" => json!({ "type": "string", "pattern": ID }),
+        "created_after" | "created_before" => json!({ "type": "string", "pattern": TIME }),
+        "after" | "before" => json!({
+            "anyOf": [{ "type": "string", "pattern": ID }, { "type": "string", "pattern": TIME }]
+        }),
+        "cursor" => json!({ "type": "string", "pattern": "^[A-Za-z0-9_-]+$", "maxLength": 512 }),
+        "q" => json!({ "type": "string", "minLength": 1, "maxLength": 200 }),
+        "order" => json!({ "type": "string", "enum": ["asc", "desc"], "default": "asc" }),
+        "status" => list("pending|running|completed|failed|cancelled"),
+        "has" => list("attachment|embed|sticker|reaction|link|pin"),
+        "fields" => list(
+            "channel_id|message_id|author_id|author_name|content|timestamp|attachments|embeds|raw|job_id|exported_at|\
+             inserted_at|missing_since",
+        ),
+        "Accept" => {
+            json!({ "type": "string", "enum": ["application/json", "application/x-ndjson", "text/csv"] })
+        }
+        _ => return None,
+    };
+    Some(schema)
+}
+
+/// Several of these words, separated by commas.
+fn list(words: &str) -> Value {
+    json!({ "type": "string", "pattern": format!("^({words})(,({words}))*$") })
+}
+
+/// An event of a stream as clients read it.
+pub(super) fn event() -> Value {
+    json!({
+        "type": "object",
+        "description": "An event: `data` is JSON.",
+        "properties": {
+            "id": { "type": "string", "pattern": "^[0-9]+-[0-9]+$", "description": "`{version}-{bytes_read}`; only rises." },
+            "event": { "type": "string", "enum": ["snapshot", "state"] },
+            "data": { "type": "string", "contentMediaType": "application/json" },
+            "retry": { "type": "integer", "description": "Milliseconds after which to connect again." }
+        },
+        "required": ["event", "data"]
+    })
+}
