@@ -106,7 +106,8 @@ fn complete(operation: &mut Map<String, Value>, endpoint: &Endpoint) {
         name(response, code);
     }
     for (status, response) in responses {
-        if let Some(events) = response["content"].get_mut("text/event-stream") {
+        let content = response.get_mut("content");
+        if let Some(events) = content.and_then(|content| content.get_mut("text/event-stream")) {
             events["schema"] = parameters::event();
         }
         if let Ok(status) = status.parse::<StatusCode>()
