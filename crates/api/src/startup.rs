@@ -18,6 +18,7 @@ use crate::compression;
 use crate::config::Settings;
 use crate::live::Hub;
 use crate::problem;
+use crate::reading::archive::Archive;
 use crate::request_id;
 use crate::request_log::RequestSpan;
 use crate::routes;
@@ -77,7 +78,7 @@ impl Application {
         let archive = Sessions::new(read, pool.clone());
         let state = AppState {
             pool: pool.clone(),
-            archive: archive.clone(),
+            archive: Archive::new(archive.clone()),
             keys: settings.keys,
             channels: settings.channels,
             max_attempts: settings.max_attempts,

@@ -6,12 +6,12 @@ use dce_core::db::PgPool;
 use dce_core::export::admission::AdmissionLimit;
 use dce_core::export::rate_limit::RateLimit;
 use dce_core::export::request::ChannelRules;
-use dce_core::store::archive::Sessions;
 use dce_core::store::{self, StoreError};
 
 use crate::auth::keys::Keys;
 use crate::live::Hub;
 use crate::problem::Problem;
+use crate::reading::archive::Archive;
 
 /// The database, who may ask, and the rules by which exports are created.
 #[derive(Debug, Clone)]
@@ -19,7 +19,7 @@ pub struct AppState {
     /// Sessions for transitions and short reads.
     pub pool: PgPool,
     /// Sessions for pages of the archive.
-    pub archive: Sessions,
+    pub archive: Archive,
     /// Who may ask; `None`: whoever reaches the server.
     pub keys: Option<Keys>,
     /// Which channels may be exported.

@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use actix_web::http::header::{HeaderValue, VARY};
 use actix_web::{HttpRequest, HttpResponse};
-use dce_core::store::archive::{Limits, Reader, Sessions};
+use dce_core::store::StoreError;
+use dce_core::store::archive::{Limits, Page, Reader, Sessions};
 
+use super::archive::Archive;
 use super::form::Form;
 use super::parameters::Parameters;
 use super::{next_page, rows};
@@ -28,24 +30,11 @@ pub struct Answer {
 pub async fn answer(
     request: &HttpRequest,
     parameters: &Parameters,
-    sessions: &Sessions,
-    mut reader: Reader,
+    archive: &Archive,
+    reader: Reader,
 ) -> Result<Answer, Problem> {
     let rows = parameters.limit.unwrap_or(u32::MAX);
-    let limits = Limits { rows, bytes: BYTES, time: TIME, looks_ahead: true };
-    let mut body = b"{\"messages\":[".to_vec();
-    let mut is_first = true;
-    let page = reader
-        .page(sessions, limits, &mut |row| {
-            let start = body.len();
-            if !is_first {
-                body.push(b',');
-            }
-            is_first = false;
-            rows::json(&mut body, row)?;
-            Ok(body.len() - start)
-        })
-        .await?;
+    let (mut body, page) = archive.read(read(archive.sessions.clone(), reader, rows)).await?;
     let cursor = page.next.map(|place| parameters.cursor(place));
     body.extend_from_slice(b"],\"next_cursor\":");
     // Cursors are letters, digits, `-` and `_`.
@@ -61,4 +50,23 @@ pub async fn answer(
         next_page::link(&mut response, request, cursor);
     }
     Ok(Answer { response: response.body(body), is_empty: page.rows == 0 && cursor.is_none() })
+}
+
+/// The body up to its last message.
+async fn read(sessions: Sessions, mut reader: Reader, rows: u32) -> Result<(Vec<u8>, Page), StoreError> {
+    let limits = Limits { rows, bytes: BYTES, time: TIME, looks_ahead: true };
+    let mut body = b"{\"messages\":[".to_vec();
+    let mut is_first = true;
+    let page = reader
+        .page(&sessions, limits, &mut |row| {
+            let start = body.len();
+            if !is_first {
+                body.push(b',');
+            }
+            is_first = false;
+            rows::json(&mut body, row)?;
+            Ok(body.len() - start)
+        })
+        .await?;
+    Ok((body, page))
 }

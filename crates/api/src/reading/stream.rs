@@ -12,10 +12,11 @@ use actix_web::http::header::{HeaderValue, VARY};
 use actix_web::{HttpRequest, HttpResponse};
 use bytes::Bytes;
 use dce_core::store::StoreError;
-use dce_core::store::archive::{Limits, Reader, Row, Sessions};
+use dce_core::store::archive::{Limits, Reader, Row};
 use tokio::task::{JoinError, JoinSet};
-use tracing::{Instrument, Span};
+use tracing::Span;
 
+use super::archive::Archive;
 use super::form::Form;
 use super::parameters::Parameters;
 use super::rows;
@@ -37,7 +38,7 @@ const PIECE: usize = 64 << 10;
 /// What is still to be read.
 struct Walk {
     reader: Reader,
-    sessions: Sessions,
+    archive: Archive,
     form: Form,
     /// Messages that the client still wants; `None`: all.
     remaining: Option<u32>,
@@ -64,7 +65,7 @@ pub struct Answer {
 pub async fn answer(
     request: &HttpRequest,
     parameters: &Parameters,
-    sessions: &Sessions,
+    archive: &Archive,
     reader: Reader,
 ) -> Result<Answer, Problem> {
     let form = parameters.form;
@@ -74,8 +75,8 @@ pub async fn answer(
     }
     let header = head.len();
     let remaining = parameters.limit;
-    let walk = Walk { reader, sessions: sessions.clone(), form, remaining, rows: FIRST_ROWS };
-    let first = walk.read(head).await?;
+    let walk = Walk { reader, archive: archive.clone(), form, remaining, rows: FIRST_ROWS };
+    let first = archive.read(walk.read(head)).await?;
     let is_empty = first.text.len() == header && first.rest.is_none();
     let mut response = HttpResponse::Ok();
     response.content_type(form.content_type()).append_header((VARY, HeaderValue::from_static("accept")));
@@ -95,7 +96,7 @@ impl Walk {
         let limits = Limits { rows, bytes: BYTES, time: TIME, looks_ahead: false };
         let page = self
             .reader
-            .page(&self.sessions, limits, &mut |row| {
+            .page(&self.archive.sessions, limits, &mut |row| {
                 let start = text.len();
                 write(&mut text, row)?;
                 Ok(text.len() - start)
@@ -140,7 +141,8 @@ impl Body {
     fn read(&mut self, rest: Option<Walk>) {
         if let Some(walk) = rest {
             let text = Vec::with_capacity(AIM + (AIM >> 2));
-            self.reading.spawn(walk.read(text).instrument(self.span.clone()));
+            let archive = walk.archive.clone();
+            self.span.in_scope(|| archive.start(&mut self.reading, walk.read(text)));
         }
     }
 

@@ -164,15 +164,17 @@ pub(crate) async fn show(
     let (channel_id, message_id) = &*path;
     let id = |text: &str| text.parse::<Snowflake>().map_err(|_| not_found());
     let (channel_id, message_id) = (id(channel_id)?, id(message_id)?);
-    let mut body = Vec::new();
-    let mut take = |row: &Row<'_>| {
-        rows::json(&mut body, row)?;
-        Ok(body.len())
-    };
-    let found = archive::message(&state.archive, channel_id, message_id, &mut take);
-    if !in_time(found).await? {
-        return Err(not_found());
-    }
+    let sessions = state.archive.sessions.clone();
+    let found = state.archive.read(async move {
+        let mut body = Vec::new();
+        let mut take = |row: &Row<'_>| {
+            rows::json(&mut body, row)?;
+            Ok(body.len())
+        };
+        let is_there = archive::message(&sessions, channel_id, message_id, &mut take).await?;
+        Ok(is_there.then_some(body))
+    });
+    let body = found.await?.ok_or_else(not_found)?;
     Ok(HttpResponse::Ok().content_type("application/json").body(body))
 }
 

@@ -4,6 +4,7 @@ use std::io::Read as _;
 use std::time::{Duration, Instant};
 
 use dce_testkit::process::eventually;
+use nix::sys::signal::Signal;
 use reqwest::{Method, Response};
 use serde_json::Value;
 
@@ -205,4 +206,25 @@ async fn what_is_compressed_comes_while_the_rest_is_still_read() {
         decoder.get_ref().starts_with(b"{\"message_id\":\"999999999999990001\"}\n").then_some(())
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_stop_lets_a_stream_come_to_its_end() {
+    let mut api = archive().await;
+    let mut response = stream(&api, "/channels/7/messages?fields=raw", "application/x-ndjson").await;
+    // The other thread, which serves nothing by then, has opened a session, too.
+    for _ in 0..20 {
+        assert_eq!(api.get("/channels/7/messages?limit=1").await.status, 200);
+    }
+    let mut lines = 0;
+    let mut count = |chunk: &[u8]| lines += chunk.iter().filter(|byte| **byte == b'\n').count();
+    count(&response.chunk().await.unwrap().unwrap());
+    api.process.signal(Signal::SIGTERM);
+    api.process.line(SOON, "api.stopping").await;
+    while let Some(chunk) = response.chunk().await.unwrap() {
+        count(&chunk);
+    }
+    assert_eq!(lines, 20_000);
+    drop(response);
+    assert!(api.process.wait(SOON).await.success());
 }
