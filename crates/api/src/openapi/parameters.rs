@@ -24,9 +24,6 @@ pub(super) fn schema(name: &str) -> Option<Value> {
             "channel_id|message_id|author_id|author_name|content|timestamp|attachments|embeds|raw|job_id|exported_at|\
              inserted_at|missing_since",
         ),
-        "Accept" => {
-            json!({ "type": "string", "enum": ["application/json", "application/x-ndjson", "text/csv"] })
-        }
         _ => return None,
     };
     Some(schema)

@@ -27,7 +27,7 @@ async fn run(api: &Api, arguments: &[&str]) -> Output {
     let program = std::env::var("SCHEMATHESIS").unwrap();
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scripts/schemathesis");
     Command::new(program)
-        .args(["run", &format!("{}/openapi.json", api.base), "--no-color"])
+        .args(["run", &format!("{}/openapi.json", api.base), "--no-color", "--seed", "1"])
         .args(arguments)
         .current_dir(&directory)
         .env("PYTHONPATH", &directory)
