@@ -1,13 +1,14 @@
 -- Lists of exports, newest first, as fast among a million of them as among ten; and a notice of every change of state.
 
--- Writers wait from here on, holding nothing: every transition begins with a lock on a row of exports. Reads and
--- heartbeats go on.
+-- Transitions wait from here on, holding nothing: each begins with a lock on a row of exports. Reads, heartbeats and
+-- batches go on.
 DO $$ BEGIN LOCK TABLE exports IN EXCLUSIVE MODE; END $$;
 
 -- The exports with a run of a channel, in the order of lists for each status. Written by triggers only, under the lock of
--- the exports row.
+-- the exports row, by its key whatever the statistics say; without a foreign key, so that nobody who deletes or truncates
+-- exports needs to know of it.
 CREATE TABLE channel_exports (
-  job_id     uuid NOT NULL REFERENCES exports ON DELETE CASCADE,
+  job_id     uuid NOT NULL,
   channel_id text NOT NULL,
   status     text NOT NULL,                                       -- the export's
   created_at timestamptz NOT NULL,                                -- the export's
@@ -15,7 +16,8 @@ CREATE TABLE channel_exports (
 );
 ALTER TABLE channel_exports ENABLE ROW LEVEL SECURITY;
 
-CREATE FUNCTION note_channels_of_runs() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION note_channels_of_runs() RETURNS trigger LANGUAGE plpgsql
+SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off AS $$
 BEGIN
   INSERT INTO channel_exports (job_id, channel_id, status, created_at)
   SELECT DISTINCT e.job_id, n.channel_id, e.status, e.created_at
@@ -23,10 +25,9 @@ BEGIN
       ON CONFLICT DO NOTHING;
   RETURN NULL;
 END $$;
-CREATE TRIGGER note_channels AFTER INSERT ON export_channels
-  REFERENCING NEW TABLE AS new_runs FOR EACH STATEMENT EXECUTE FUNCTION note_channels_of_runs();
 
-CREATE FUNCTION note_status_of_export() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION note_status_of_export() RETURNS trigger LANGUAGE plpgsql
+SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off AS $$
 BEGIN
   UPDATE channel_exports SET status = NEW.status WHERE job_id = NEW.job_id;
   RETURN NULL;
@@ -34,11 +35,28 @@ END $$;
 CREATE TRIGGER note_status AFTER UPDATE OF status ON exports
   FOR EACH ROW WHEN (OLD.status <> NEW.status) EXECUTE FUNCTION note_status_of_export();
 
+CREATE FUNCTION forget_exports() RETURNS trigger LANGUAGE plpgsql
+SET enable_seqscan = off SET enable_bitmapscan = off SET jit = off AS $$
+BEGIN
+  IF TG_OP = 'TRUNCATE' THEN
+    TRUNCATE channel_exports;
+  ELSE
+    DELETE FROM channel_exports c USING deleted d WHERE c.job_id = d.job_id;
+  END IF;
+  RETURN NULL;
+END $$;
+CREATE TRIGGER forget_deleted AFTER DELETE ON exports
+  REFERENCING OLD TABLE AS deleted FOR EACH STATEMENT EXECUTE FUNCTION forget_exports();
+CREATE TRIGGER forget_truncated AFTER TRUNCATE ON exports FOR EACH STATEMENT EXECUTE FUNCTION forget_exports();
+
 INSERT INTO channel_exports (job_id, channel_id, status, created_at)
 SELECT DISTINCT e.job_id, r.channel_id, e.status, e.created_at
   FROM export_channels r JOIN exports e USING (job_id) WHERE r.channel_id IS NOT NULL;
 CREATE INDEX channel_exports_newest ON channel_exports (channel_id, status, created_at DESC, job_id DESC);
 CREATE INDEX exports_by_status ON exports (status, created_at DESC, job_id DESC);
+-- Last, because batches wait for it: no run is created while the exports are locked.
+CREATE TRIGGER note_channels AFTER INSERT ON export_channels
+  REFERENCING NEW TABLE AS new_runs FOR EACH STATEMENT EXECUTE FUNCTION note_channels_of_runs();
 
 -- A page of a list: the newest exports before a position and after a moment, of these statuses (null: any) and with a run
 -- of this channel (null: any).
@@ -112,7 +130,7 @@ CREATE TRIGGER announce_new AFTER INSERT ON exports FOR EACH ROW EXECUTE FUNCTIO
 CREATE TRIGGER announce_change AFTER UPDATE OF version, status ON exports
   FOR EACH ROW WHEN (OLD.version <> NEW.version OR OLD.status <> NEW.status) EXECUTE FUNCTION announce_export();
 
-REVOKE ALL ON FUNCTION note_channels_of_runs(), note_status_of_export(), announce_export(), export_totals(uuid[]),
+REVOKE ALL ON FUNCTION note_channels_of_runs(), note_status_of_export(), forget_exports(), announce_export(), export_totals(uuid[]),
   list_exports(text[], text, timestamptz, timestamptz, uuid, int) FROM PUBLIC;
 
 DO $$
@@ -120,7 +138,7 @@ DECLARE v_role text;
 BEGIN
   FOR v_role IN SELECT rolname FROM pg_roles WHERE rolname IN ('anon', 'authenticated') LOOP
     EXECUTE format('REVOKE ALL ON channel_exports FROM %I', v_role);
-    EXECUTE format('REVOKE ALL ON FUNCTION note_channels_of_runs(), note_status_of_export(), announce_export(),
+    EXECUTE format('REVOKE ALL ON FUNCTION note_channels_of_runs(), note_status_of_export(), forget_exports(), announce_export(),
       export_totals(uuid[]), list_exports(text[], text, timestamptz, timestamptz, uuid, int) FROM %I', v_role);
   END LOOP;
 END $$;

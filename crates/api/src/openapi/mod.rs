@@ -59,7 +59,12 @@ pub fn document() -> Value {
             "description": "A key made by `dce-api keys new NAME`. A service without API_KEYS needs none."
         }
     });
-    document["components"]["schemas"][new_export::NAME] = new_export::schema();
+    let schemas = &mut document["components"]["schemas"];
+    schemas[new_export::NAME] = new_export::schema();
+    // Which members a message has is a matter of `fields`.
+    if let Some(message) = schemas.get_mut("Message").and_then(Value::as_object_mut) {
+        message.remove("required");
+    }
     for endpoint in routes::table() {
         let path = endpoint.path.split(':').next().unwrap_or_default();
         let method = endpoint.method.as_str().to_ascii_lowercase();
@@ -106,7 +111,8 @@ fn complete(operation: &mut Map<String, Value>, endpoint: &Endpoint) {
         name(response, code);
     }
     for (status, response) in responses {
-        if let Some(events) = response["content"].get_mut("text/event-stream") {
+        let content = response.get_mut("content");
+        if let Some(events) = content.and_then(|content| content.get_mut("text/event-stream")) {
             events["schema"] = parameters::event();
         }
         if let Ok(status) = status.parse::<StatusCode>()

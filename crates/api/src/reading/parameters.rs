@@ -14,6 +14,8 @@ use crate::query::Query;
 
 /// Messages of a page at most, whatever the request says; `next_cursor` leads to the others.
 const LARGEST_PAGE: u32 = 1000;
+/// The largest number that a request may name, which a client's `int32` holds.
+const LARGEST_LIMIT: u32 = i32::MAX.unsigned_abs();
 /// Messages of a page when the request does not say.
 const DEFAULT_PAGE: u32 = 100;
 /// Longest text to look for.
@@ -72,7 +74,7 @@ impl Parameters {
     }
 
     fn read(query: &mut Query, form: Form) -> Self {
-        let asked = query.number("limit", 1..=u32::MAX);
+        let asked = query.number("limit", 1..=LARGEST_LIMIT);
         let limit = match form {
             Form::Json => Some(asked.unwrap_or(DEFAULT_PAGE).min(LARGEST_PAGE)),
             Form::JsonLines | Form::Csv => asked,

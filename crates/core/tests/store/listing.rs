@@ -151,6 +151,10 @@ async fn what_is_pruned_is_in_no_list() {
     assert_eq!(prune::exports(&mut session, future).await.unwrap().exports, 1);
     assert_eq!(store.count("SELECT count(*) FROM channel_exports").await, 0);
     assert!(page(&store.pool, &Filter::default(), None, 9).await.unwrap().is_empty());
+
+    store.post(&[2]).await;
+    store.execute("TRUNCATE exports, export_channels, export_attempts").await;
+    assert_eq!(store.count("SELECT count(*) FROM channel_exports").await, 0);
 }
 
 /// A database as the version before left it.

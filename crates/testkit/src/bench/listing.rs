@@ -26,7 +26,7 @@ const EXPORTS: [&str; 5] = [
     "CHECKPOINT",
 ];
 const REMOVAL: [&str; 2] = [
-    "TRUNCATE exports, export_channels, export_attempts, channel_exports",
+    "TRUNCATE exports, export_channels, export_attempts",
     "VACUUM ANALYZE exports, export_channels, channel_exports",
 ];
 const FILTERS: [&str; 8] = [
