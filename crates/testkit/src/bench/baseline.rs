@@ -34,7 +34,8 @@ impl Baseline {
     }
 }
 
-async fn psql(stack: &Stack<'_>, command: String) -> anyhow::Result<Duration> {
+/// A command of `psql`, from its start to its end.
+pub(crate) async fn psql(stack: &Stack<'_>, command: String) -> anyhow::Result<Duration> {
     let mut psql = stack.postgres.psql(DATABASE);
     psql.args(["--quiet", "--command", &command]);
     let start = Instant::now();

@@ -13,6 +13,7 @@ mod latency;
 mod listing;
 mod machine;
 mod measure;
+mod reading;
 mod removal;
 mod report;
 mod scripts;

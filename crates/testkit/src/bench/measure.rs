@@ -5,7 +5,7 @@ use dce_testkit::scenario::{Channel, Scenario};
 use crate::report::Line;
 use crate::stack::Stack;
 use crate::throughput::Subject;
-use crate::{fleet, latency, listing, throughput};
+use crate::{fleet, latency, listing, reading, throughput};
 
 /// Channels of the scenario.
 pub(crate) const TEN: &str = "810000000000000001";
@@ -96,9 +96,11 @@ impl Plan {
 /// All of them.
 pub(crate) async fn all(stack: &mut Stack<'_>, plan: &Plan) -> anyhow::Result<Vec<Line>> {
     let mut lines = throughput::lines(stack, plan.runs, HUNDRED_THOUSAND).await?;
+    lines.extend(reading::lines(stack, plan.runs, HUNDRED_THOUSAND).await?);
     if plan.has_million {
         stack.replace_worker().await;
         lines.extend(throughput::lines(stack, MILLION_RUNS, MILLION).await?);
+        lines.extend(reading::lines(stack, MILLION_RUNS, MILLION).await?);
     }
     lines.push(throughput::updates(stack, plan.runs, HUNDRED_THOUSAND).await?);
     lines.extend(throughput::scripts(stack, plan.runs, TENS_OF_THOUSANDS).await?);

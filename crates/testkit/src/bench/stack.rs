@@ -24,7 +24,7 @@ const LONGEST_EXPORT: Duration = Duration::from_secs(600);
 pub(crate) struct Stack<'a> {
     worker: Running, // the processes before what they use
     second: Option<Running>,
-    _api: Running,
+    api: Running,
     pub(crate) postgres: &'a PrivatePostgres,
     pub(crate) pool: PgPool,
     pub(crate) scenario: ScenarioDir,
@@ -74,7 +74,7 @@ impl<'a> Stack<'a> {
             directory: directory.to_owned(),
             worker,
             second: None,
-            _api: api,
+            api,
         })
     }
 
@@ -117,6 +117,17 @@ impl<'a> Stack<'a> {
     pub(crate) fn worker_peak(&self) -> anyhow::Result<u32> {
         let peak = first_value(&format!("/proc/{}/status", self.worker.pid()), "VmHWM");
         Ok(peak.context("the worker has no VmHWM")?.trim_end_matches(" kB").parse()?)
+    }
+
+    /// The most memory that the API ever had, in KiB.
+    pub(crate) fn api_peak(&self) -> anyhow::Result<u32> {
+        let peak = first_value(&format!("/proc/{}/status", self.api.pid()), "VmHWM");
+        Ok(peak.context("the API has no VmHWM")?.trim_end_matches(" kB").parse()?)
+    }
+
+    /// A GET of the API.
+    pub(crate) fn request(&self, path: &str) -> reqwest::RequestBuilder {
+        self.client.get(format!("{}{path}", self.base))
     }
 
     /// Runs statements in sessions that hold no transaction.

@@ -23,7 +23,7 @@ pub(crate) struct Subject {
 }
 
 impl Subject {
-    fn per_second(self, took: Duration) -> f64 {
+    pub(crate) fn per_second(self, took: Duration) -> f64 {
         f64::from(self.messages) / took.as_secs_f64()
     }
 }
