@@ -67,7 +67,7 @@ pub(crate) struct Messages {
 #[utoipa::path(get, path = "/channels/{channel_id}/messages", tag = "archive",
     params(
         ("channel_id" = String, Path, description = "The channel or thread."),
-        ("limit" = Option<u32>, Query, minimum = 1, maximum = 2147483647, description = "Messages of a page, 100 unless told and 1000 at most; of a stream at most, all unless told."),
+        ("limit" = Option<u32>, Query, minimum = 1, maximum = 2_147_483_647, description = "Messages of a page, 100 unless told and 1000 at most; of a stream at most, all unless told."),
         ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before, with all other parameters as they were; a stream begins there, too."),
         ("order" = Option<String>, Query, description = "`asc`: the oldest first (unless told); `desc`: the newest first."),
         ("after" = Option<String>, Query, description = "Only messages after this one (an id, archived or not), or sent after this time (RFC 3339 with an offset)."),
@@ -110,7 +110,7 @@ pub(crate) async fn of_channel(
 #[utoipa::path(get, path = "/exports/{job_id}/messages", tag = "archive",
     params(
         ("job_id" = uuid::Uuid, Path, description = "The export."),
-        ("limit" = Option<u32>, Query, minimum = 1, maximum = 2147483647, description = "Messages of a page, 100 unless told and 1000 at most; of a stream at most, all unless told."),
+        ("limit" = Option<u32>, Query, minimum = 1, maximum = 2_147_483_647, description = "Messages of a page, 100 unless told and 1000 at most; of a stream at most, all unless told."),
         ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before, with all other parameters as they were; a stream begins there, too."),
         ("order" = Option<String>, Query, description = "`asc`: the oldest first in each channel (unless told); `desc`: everything the other way round."),
         ("after" = Option<String>, Query, description = "Only messages after this one (an id, archived or not), or sent after this time (RFC 3339 with an offset)."),

@@ -55,12 +55,15 @@ async fn lines_are_all_messages_once_in_order() {
         let response = stream(&api, &format!("{path}&order={order}"), "application/x-ndjson").await;
         assert_eq!(response.headers()["content-type"], "application/x-ndjson");
         let text = response.text().await.unwrap();
-        let expected: String = expected
-            .iter()
-            .map(|n| {
-                format!("{{\"message_id\":\"{}\",\"content\":\"text {n}\"}}\n", 999_999_999_999_990_000 + n)
-            })
-            .collect();
+        let line = |n: &u64| {
+            let id = 999_999_999_999_990_000 + n;
+            format!("{{\"message_id\":\"{id}\",\"content\":\"text {n}\"}}")
+        };
+        let expected = expected.iter().map(line).collect::<Vec<_>>().join(
+            "
+",
+        ) + "
+";
         assert!(text == expected, "{order}");
     }
     let page = api.get(&format!("{path}&limit=3")).await.body;
@@ -217,7 +220,7 @@ async fn a_stop_lets_a_stream_come_to_its_end() {
         assert_eq!(api.get("/channels/7/messages?limit=1").await.status, 200);
     }
     let mut lines = 0;
-    let mut count = |chunk: &[u8]| lines += chunk.iter().filter(|byte| **byte == b'\n').count();
+    let mut count = |chunk: &[u8]| lines += chunk.split(|byte| *byte == b'\n').count() - 1;
     count(&response.chunk().await.unwrap().unwrap());
     api.process.signal(Signal::SIGTERM);
     api.process.line(SOON, "api.stopping").await;
