@@ -99,7 +99,7 @@ impl Application {
         let server = serve(listener, state, settings.origins, stop)?;
         let watcher = tokio::spawn(watcher.run());
         tracing::info!(%address, "api.listening");
-        Ok(Self { server, address, pool, archive, watcher })
+        Ok(Self { server, address, pool, watcher, archive })
     }
 
     /// Where it listens; with `PORT=0` the port that the system chose.
