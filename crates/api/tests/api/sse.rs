@@ -40,8 +40,9 @@ pub(crate) struct Stream {
 impl Api {
     /// Opens the events of an export; its answer must be a stream.
     pub(crate) async fn follow(&self, path: &str) -> Stream {
-        let response = self.request(Method::GET, &format!("{path}/events")).send().await.unwrap();
-        Stream::of(response)
+        // Compressed, events would wait for a block to be full.
+        let request = self.request(Method::GET, &format!("{path}/events")).header("Accept-Encoding", "gzip");
+        Stream::of(request.send().await.unwrap())
     }
 
     /// The sessions that listen for changes of exports.
@@ -65,6 +66,7 @@ impl Stream {
         assert_eq!(response.status(), 200);
         assert_eq!(response.headers()["content-type"], "text/event-stream");
         assert_eq!(response.headers()["cache-control"], "no-cache");
+        assert!(!response.headers().contains_key("content-encoding"));
         Self { response, unread: String::new(), pings: 0, retry: None, last: None }
     }
 
