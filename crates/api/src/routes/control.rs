@@ -7,7 +7,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::exports::{Links, accepted, known, not_found};
+use super::exports::{Links, accepted, json, known, not_found};
 use crate::body;
 use crate::problem::{Code, Problem};
 use crate::state::{AppState, in_time};
@@ -93,17 +93,17 @@ fn nothing_to_retry(status: ExportStatus) -> &'static str {
 
 fn answer(job_id: Uuid, status: ExportStatus, cancelling: bool) -> HttpResponse {
     let links = Links::of(job_id);
-    accepted(&links, &Answer { job_id, status: status.as_str(), cancelling, links: &links })
+    accepted(job_id, json(&Answer { job_id, status: status.as_str(), cancelling, links }))
 }
 
 /// The body of a 202.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Controlled)]
-struct Answer<'a> {
+struct Answer {
     job_id: Uuid,
     /// Derived from the runs: stays `running` until the last one has been stopped.
     status: &'static str,
     /// Whether runs are being stopped, so that the export will end as cancelled unless they complete before.
     cancelling: bool,
-    links: &'a Links,
+    links: Links,
 }

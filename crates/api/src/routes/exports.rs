@@ -10,7 +10,7 @@ use uuid::Uuid;
 use crate::problem::{Code, Problem};
 
 /// Seconds after which a client may look what became of its export.
-pub(super) const POLL_AFTER: u32 = 1;
+const POLL_AFTER: u32 = 1;
 
 /// The id in the path. Ids are UUIDs that the service makes itself: another text is the id of nothing.
 pub(super) fn known(job_id: &str) -> Result<Uuid, Problem> {
@@ -24,12 +24,18 @@ pub(super) fn not_found() -> Problem {
     Problem::new(Code::ExportNotFound, "No export has this job_id.")
 }
 
-/// A 202: the work goes on, its state is to be looked for.
-pub(super) fn accepted(links: &Links, body: &impl Serialize) -> HttpResponse {
+/// A 202 with this JSON: the work goes on, its state is to be looked for.
+pub(super) fn accepted(job_id: Uuid, body: String) -> HttpResponse {
     HttpResponse::Accepted()
-        .insert_header((LOCATION, links.itself.as_str()))
+        .insert_header((LOCATION, Links::of(job_id).itself))
         .insert_header((RETRY_AFTER, POLL_AFTER))
-        .json(body)
+        .content_type("application/json")
+        .body(body)
+}
+
+/// As the body of an answer. Texts, times and ids always serialise.
+pub(super) fn json(body: &impl Serialize) -> String {
+    serde_json::to_string(body).unwrap_or_default()
 }
 
 /// Where to go from here.
@@ -43,10 +49,5 @@ impl Links {
     /// Of an export.
     pub(super) fn of(job_id: Uuid) -> Self {
         Self { itself: format!("/exports/{job_id}") }
-    }
-
-    /// The path of the export.
-    pub(super) fn itself(&self) -> &str {
-        &self.itself
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use actix_web::http::header::{HeaderName, HeaderValue, LOCATION, RETRY_AFTER};
+use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web};
 use chrono::{DateTime, Utc};
 use dce_core::export::rate_limit::Quota;
@@ -16,7 +16,7 @@ use tracing::Span;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::exports::{Links, POLL_AFTER};
+use super::exports::{Links, accepted, json};
 use crate::auth::Caller;
 use crate::problem::{Code, Problem};
 use crate::request_id::RequestId;
@@ -118,7 +118,7 @@ impl Client<'_> {
         let wanted = ExportRequest::parse(body, state.channels.default_channel())?;
         check_channels(state, &wanted.channels).await?;
         let new = self.new_export(wanted);
-        let answer = |created: &Created| Accepted::new(created, &new.channels).text();
+        let answer = |created: &Created| json(&Accepted::new(created, &new.channels));
         let submission = Submission {
             new: &new,
             caller: &self.caller.identity(),
@@ -168,14 +168,6 @@ fn again(answered: &keys::Answered, payload: &[u8]) -> Result<HttpResponse, Prob
     Ok(response)
 }
 
-fn accepted(job_id: Uuid, body: String) -> HttpResponse {
-    HttpResponse::Accepted()
-        .insert_header((LOCATION, Links::of(job_id).itself()))
-        .insert_header((RETRY_AFTER, POLL_AFTER))
-        .content_type("application/json")
-        .body(body)
-}
-
 /// Refuses channels that the settings do not allow. Only for those not named there a parent can help.
 async fn check_channels(state: &AppState, channels: &[Snowflake]) -> Result<(), Problem> {
     let unnamed = state.channels.not_named(channels);
@@ -222,10 +214,5 @@ impl<'a> Accepted<'a> {
             created_at: created.created_at,
             links: Links::of(created.job_id),
         }
-    }
-
-    fn text(&self) -> String {
-        // Texts, times and ids always serialise.
-        serde_json::to_string(self).unwrap_or_default()
     }
 }

@@ -79,8 +79,8 @@ async fn every_command_of_the_tour_does_what_it_says() {
     let (service, key) = service().await;
     let steps = steps(&std::fs::read_to_string(docs().join("api.md")).unwrap());
     assert!(steps.len() > 15, "{} steps", steps.len());
-    let script: String =
-        steps.iter().map(|step| format!("{}\nprintf '\\n@@@@\\n'\n", step.commands)).collect();
+    let script: Vec<_> = steps.iter().map(|step| step.commands.as_str()).collect();
+    let script = script.join("\nprintf '\\n@@@@\\n'\n") + "\nprintf '\\n@@@@\\n'\n";
     let directory = TempDir::new().unwrap();
     let output = tokio::process::Command::new("bash")
         .args(["-euo", "pipefail", "-c", &script])
