@@ -4,6 +4,9 @@ use dce_core::store::StoreError;
 use dce_core::store::archive::{Column, Row, Value};
 use serde::Serialize;
 
+/// Bytes that may follow the last value of a message.
+const ENDING: usize = 64;
+
 /// Appends an object with the row's columns, without a line break in it.
 pub fn json(out: &mut Vec<u8>, row: &Row<'_>) -> Result<(), StoreError> {
     let mut separator = b'{';
@@ -16,7 +19,11 @@ pub fn json(out: &mut Vec<u8>, row: &Row<'_>) -> Result<(), StoreError> {
         out.extend_from_slice(b"\":");
         match value {
             Value::Null => out.extend_from_slice(b"null"),
-            Value::Json(json) => out.extend_from_slice(json.as_bytes()),
+            Value::Json(json) => {
+                // With room for what ends the object: a giant would be moved, and its room doubled, for that.
+                out.reserve(json.len() + ENDING);
+                out.extend_from_slice(json.as_bytes());
+            }
             Value::Text(text) => serialize(out, text),
             Value::Time(time) => serialize(out, &time),
             Value::Uuid(id) => serialize(out, &id),
