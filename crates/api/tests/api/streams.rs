@@ -195,6 +195,18 @@ async fn answers_are_compressed_where_that_is_asked_for() {
 }
 
 #[tokio::test]
+async fn events_are_never_compressed() {
+    let api = Api::start(&[]).await;
+    let job_id = api.post(&serde_json::json!({ "channel_id": "7" })).await.body["job_id"].clone();
+    let path = format!("/exports/{}/events", job_id.as_str().unwrap());
+    let request = api.request(Method::GET, &path).header("accept-encoding", "gzip, br, zstd");
+    let mut events = request.send().await.unwrap();
+    assert!(!events.headers().contains_key("content-encoding"), "{:?}", events.headers());
+    let first = events.chunk().await.unwrap().unwrap();
+    assert!(std::str::from_utf8(&first).unwrap().contains(':'), "{first:?}");
+}
+
+#[tokio::test]
 async fn what_is_compressed_comes_while_the_rest_is_still_read() {
     let api = archive().await;
     api.sql(SLOW).await;
