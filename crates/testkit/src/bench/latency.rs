@@ -65,8 +65,13 @@ async fn after_exit(stack: &Stack<'_>) -> anyhow::Result<Duration> {
     Ok(exit.elapsed())
 }
 
-/// How long requests take while an ingest goes on at full speed; their exports run beside it.
+/// How long requests take while an ingest goes on at full speed, and without one; their exports run beside it.
 pub(crate) async fn requests(stack: &Stack<'_>) -> anyhow::Result<Vec<Line>> {
+    eprintln!("{POSTS} requests without an ingest");
+    let alone = timed(stack).await?;
+    for job_id in &alone.jobs {
+        stack.completed(job_id, Instant::now(), CLOSE_LOOK).await?;
+    }
     eprintln!("{POSTS} requests during an ingest");
     let start = Instant::now();
     let background = stack.submit(BACKGROUND).await?;
@@ -74,18 +79,35 @@ pub(crate) async fn requests(stack: &Stack<'_>) -> anyhow::Result<Vec<Line>> {
         ensure!(start.elapsed() < Duration::from_secs(60), "the ingest does not begin");
         tokio::time::sleep(CLOSE_LOOK).await;
     }
-    let mut took = Vec::new();
-    for number in 0..POSTS {
-        let start = Instant::now();
-        stack.submit(&(FIRST_SINGLE + number).to_string()).await?;
-        took.push(milliseconds(start.elapsed()));
-    }
+    let beside = timed(stack).await?;
     let status = &stack.find(&background).await?["status"];
     ensure!(status == "running", "the ingest was over before the last request: it is {status}");
-    took.sort_by(f64::total_cmp);
-    let of = |percent| quantile(&took, percent).context("no requests");
+    let line = |what: &str, requests: &Requests, percent, goal| {
+        let took = quantile(&requests.took, percent).context("no requests")?;
+        anyhow::Ok(Line::once(&format!("POST /exports {what}: p{percent}"), Unit::Milliseconds, took, goal))
+    };
     Ok(vec![
-        Line::once("POST /exports during an ingest at full speed: p50", Unit::Milliseconds, of(50)?, ""),
-        Line::once("POST /exports during an ingest at full speed: p99", Unit::Milliseconds, of(99)?, "≤ 50"),
+        line("without an ingest", &alone, 50, "")?,
+        line("without an ingest", &alone, 99, "")?,
+        line("during an ingest at full speed", &beside, 50, "")?,
+        line("during an ingest at full speed", &beside, 99, "≤ 50")?,
     ])
+}
+
+/// Requests one after the other.
+struct Requests {
+    jobs: Vec<String>,
+    /// Milliseconds, the least first.
+    took: Vec<f64>,
+}
+
+async fn timed(stack: &Stack<'_>) -> anyhow::Result<Requests> {
+    let mut requests = Requests { jobs: Vec::new(), took: Vec::new() };
+    for number in 0..POSTS {
+        let start = Instant::now();
+        requests.jobs.push(stack.submit(&(FIRST_SINGLE + number).to_string()).await?);
+        requests.took.push(milliseconds(start.elapsed()));
+    }
+    requests.took.sort_by(f64::total_cmp);
+    Ok(requests)
 }
