@@ -78,7 +78,7 @@ schemathesis() {
 clients() {
     local wanted="" home=$target/tools/typescript
     if have python3; then wanted="clients::the_python"; fi
-    if have node && have npm && node -e 'process.exit(parseInt(process.versions.node) < 20)'; then
+    if have node && have npm && node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)'; then
         mkdir -p "$home"
         cp docs/clients/{export.ts,package.json,package-lock.json,tsconfig.json} "$home/"
         (cd "$home" && npm ci --silent --no-audit --no-fund && npx tsc)
