@@ -70,7 +70,7 @@ schemathesis() {
         "$home/bin/pip" install --quiet --require-hashes -r "$wanted"
         cp "$wanted" "$home/installed.txt"
     fi
-    SCHEMATHESIS=$(realpath "$home")/bin/schemathesis cargo test --package dce-api --locked --target-dir "$target" --test api -- \
+    SCHEMATHESIS=$(realpath "$home")/bin/schemathesis cargo test --workspace --locked --target-dir "$target" --test api -- \
         --ignored schemathesis 2>&1 | tee -a "$target/test.log"
 }
 
@@ -90,7 +90,7 @@ clients() {
     fi
     [ -n "$wanted" ] || return 0
     # shellcheck disable=SC2086 # several names
-    cargo test --package dce-testkit --locked --target-dir "$target" --test service -- --ignored $wanted 2>&1 \
+    cargo test --workspace --locked --target-dir "$target" --test service -- --ignored $wanted 2>&1 \
         | tee -a "$target/test.log"
 }
 
