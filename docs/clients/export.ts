@@ -58,12 +58,15 @@ async function follow(path: string): Promise<Export> {
   let lastId = "";
   for (;;) {
     const answer = await call(`${path}/events`, lastId ? { headers: { "Last-Event-ID": lastId } } : {});
+    if (answer.status === 204) return (await call(path)).json(); // it had ended with the last event
     if (!answer.ok) throw new Error((await answer.json()).detail);
+    let id = lastId;
     try {
       for await (const line of lines(answer)) {
-        if (line.startsWith("id:")) lastId = line.slice(3).trim();
+        if (line.startsWith("id:")) id = line.slice(3).trim();
         if (!line.startsWith("data:")) continue;
         const state: Export = JSON.parse(line.slice(5));
+        lastId = id; // only with its data: what comes after an id may be lost
         if (state.message_count !== undefined) console.error(state.status, state.message_count, "messages");
         if (ENDED.includes(state.status) && state.message_count !== undefined) return state;
       }

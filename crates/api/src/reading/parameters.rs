@@ -6,6 +6,7 @@ use dce_core::export::request::{FaultCode, parse_time};
 use dce_core::ids::Snowflake;
 use dce_core::store::archive::{Column, Edge, Filters, Has, Order, Place, Position, Reader, Source};
 use serde::{Deserialize, Serialize};
+use utoipa::IntoParams;
 
 use super::form::Form;
 use crate::cursor::{self, CURSOR};
@@ -35,6 +36,34 @@ const HAS: [(&str, Has); 6] = [
     ("link", Has::Link),
     ("pin", Has::Pin),
 ];
+
+/// The query as documentation describes it.
+#[expect(dead_code, reason = "a description: `Parameters` reads the query, and names every mistake at once")]
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct MessageQuery {
+    /// Messages of a page, 100 unless told and 1000 at most; of a stream at most, all unless told.
+    #[param(minimum = 1, maximum = 2_147_483_647)]
+    limit: Option<u32>,
+    /// `next_cursor` of the page before, with all other parameters as they were; a stream begins there, too.
+    cursor: Option<String>,
+    /// `asc`: the oldest first (unless told); `desc`: the newest first. Of an export channel after channel, `desc` everything the
+    /// other way round.
+    order: Option<String>,
+    /// Only messages after this one (an id, archived or not), or sent after this time (RFC 3339 with an offset).
+    after: Option<String>,
+    /// Only messages before this id or time.
+    before: Option<String>,
+    /// Only messages of this author.
+    author_id: Option<String>,
+    /// Only messages with this in their text, in whatever case; 1 to 200 characters, all of which are literal.
+    q: Option<String>,
+    /// Only messages that have all of these, separated by commas: `attachment`, `embed`, `sticker`, `reaction`, `link`, `pin`
+    /// (it is pinned).
+    has: Option<String>,
+    /// Members of each message, separated by commas, in this order; all but `raw` unless told.
+    fields: Option<String>,
+}
 
 /// Where a page ends, as a client hands it back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use super::{channels, exports};
 use crate::problem::{Code, Problem};
 use crate::reading::form::Form;
-use crate::reading::parameters::Parameters;
+use crate::reading::parameters::{self, Parameters};
 use crate::reading::{page, rows, stream};
 use crate::state::{AppState, in_time};
 
@@ -67,15 +67,7 @@ pub(crate) struct Messages {
 #[utoipa::path(get, path = "/channels/{channel_id}/messages", tag = "archive",
     params(
         ("channel_id" = String, Path, description = "The channel or thread."),
-        ("limit" = Option<u32>, Query, minimum = 1, maximum = 2_147_483_647, description = "Messages of a page, 100 unless told and 1000 at most; of a stream at most, all unless told."),
-        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before, with all other parameters as they were; a stream begins there, too."),
-        ("order" = Option<String>, Query, description = "`asc`: the oldest first (unless told); `desc`: the newest first."),
-        ("after" = Option<String>, Query, description = "Only messages after this one (an id, archived or not), or sent after this time (RFC 3339 with an offset)."),
-        ("before" = Option<String>, Query, description = "Only messages before this id or time."),
-        ("author_id" = Option<String>, Query, description = "Only messages of this author."),
-        ("q" = Option<String>, Query, description = "Only messages with this in their text, in whatever case; 1 to 200 characters, all of which are literal."),
-        ("has" = Option<String>, Query, description = "Only messages that have all of these, separated by commas: `attachment`, `embed`, `sticker`, `reaction`, `link`, `pin` (it is pinned)."),
-        ("fields" = Option<String>, Query, description = "Members of each message, separated by commas, in this order; all but `raw` unless told."),
+        parameters::MessageQuery,
     ),
     responses(
         (status = 200, description = "A page, or everything.",
@@ -110,15 +102,7 @@ pub(crate) async fn of_channel(
 #[utoipa::path(get, path = "/exports/{job_id}/messages", tag = "archive",
     params(
         ("job_id" = uuid::Uuid, Path, description = "The export."),
-        ("limit" = Option<u32>, Query, minimum = 1, maximum = 2_147_483_647, description = "Messages of a page, 100 unless told and 1000 at most; of a stream at most, all unless told."),
-        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before, with all other parameters as they were; a stream begins there, too."),
-        ("order" = Option<String>, Query, description = "`asc`: the oldest first in each channel (unless told); `desc`: everything the other way round."),
-        ("after" = Option<String>, Query, description = "Only messages after this one (an id, archived or not), or sent after this time (RFC 3339 with an offset)."),
-        ("before" = Option<String>, Query, description = "Only messages before this id or time."),
-        ("author_id" = Option<String>, Query, description = "Only messages of this author."),
-        ("q" = Option<String>, Query, description = "Only messages with this in their text, in whatever case; 1 to 200 characters, all of which are literal."),
-        ("has" = Option<String>, Query, description = "Only messages that have all of these, separated by commas: `attachment`, `embed`, `sticker`, `reaction`, `link`, `pin` (it is pinned)."),
-        ("fields" = Option<String>, Query, description = "Members of each message, separated by commas, in this order; all but `raw` unless told."),
+        parameters::MessageQuery,
     ),
     responses(
         (status = 200, description = "A page, or everything.",

@@ -61,8 +61,10 @@ pub(crate) async fn create(
     let client = Client { caller: caller.into_inner(), request_id: id.into_inner(), state: &state };
     let mut quota = None;
     let answer = client.answer(&request, payload, &mut quota).await;
-    // On every answer of the route, whether it used one or not.
+    // On every answer of the route, whether it used one or not. Where the database has just failed nobody waits for it again.
+    let has_failed = answer.as_ref().is_err_and(|problem| problem.code().status().is_server_error());
     if quota.is_none()
+        && !has_failed
         && let Some(limit) = state.rate_limit
     {
         quota = in_time(rate_limits::look(&state.pool, &client.caller.identity(), limit)).await.ok();
