@@ -9,7 +9,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgSslMode};
 pub use sqlx::postgres::{PgConnection, PgPool};
 use sqlx::{ConnectOptions, Connection, Executor, Row};
 
-use crate::queue;
+use crate::{queue, schema};
 
 /// The port of Supabase's transaction pooler.
 const TRANSACTION_POOLER_PORT: u16 = 6543;
@@ -222,7 +222,7 @@ pub async fn connect_index_build(url: &DatabaseUrl, name: &str) -> Result<PgConn
     Ok(connection)
 }
 
-async fn connect_once(url: &DatabaseUrl) -> Result<PgConnection, DbError> {
+pub(crate) async fn connect_once(url: &DatabaseUrl) -> Result<PgConnection, DbError> {
     let connected = tokio::time::timeout(CONNECT_LIMIT, PgConnection::connect_with(&url.0)).await;
     connected.map_err(|_| DbError::Connect(sqlx::Error::PoolTimedOut))?.map_err(DbError::Connect)
 }
@@ -232,29 +232,8 @@ pub async fn ping(pool: &PgPool) -> sqlx::Result<()> {
     sqlx::query("SELECT 1").execute(pool).await.map(drop)
 }
 
-/// Brings schema and queue up to date, one process after the other when several start at once.
-/// A schema newer than this program is left alone: migrations only expand while old programs run.
-pub async fn migrate(url: &str) -> Result<(), DbError> {
-    migrate_at(&DatabaseUrl::parse(url)?).await
-}
-
-async fn migrate_at(url: &DatabaseUrl) -> Result<(), DbError> {
-    let mut connection = connect_once(url).await?;
-    // Somebody else's migration may hold the lock for long; a login's statement limit (Supabase: 2 min) may be shorter.
-    connection.execute("SET statement_timeout = 0").await.map_err(DbError::Connect)?;
-    if is_read_only(&mut connection).await.map_err(DbError::Connect)? {
-        tracing::error!("database.read_only: it is not brought up to date; what is there can be read");
-        return connection.close().await.map_err(DbError::Connect);
-    }
-    let mut migrations = sqlx::migrate!("../../migrations");
-    migrations.set_ignore_missing(true);
-    migrations.run_direct(None, &mut connection, false).await?;
-    queue::set_up(&mut connection).await?;
-    connection.close().await.map_err(DbError::Connect)
-}
-
 /// Whether sessions take no writes, e.g. on Supabase over its quota.
-async fn is_read_only(connection: &mut PgConnection) -> sqlx::Result<bool> {
+pub(crate) async fn is_read_only(connection: &mut PgConnection) -> sqlx::Result<bool> {
     sqlx::query_scalar("SELECT current_setting('transaction_read_only') = 'on'").fetch_one(connection).await
 }
 
@@ -266,7 +245,7 @@ pub async fn prepare(url: &DatabaseUrl, migrate: bool) -> Result<bool, DbError> 
     loop {
         let tried = async {
             if migrate {
-                return migrate_at(url).await;
+                return schema::bring_up_to_date(url).await;
             }
             let connection = connect_once(url).await?;
             connection.close().await.map_err(DbError::Connect)

@@ -5,6 +5,7 @@ pub mod export;
 pub mod ids;
 pub mod notices;
 pub mod queue;
+pub mod schema;
 pub mod settings;
 pub mod store;
 pub mod telemetry;

@@ -9,6 +9,7 @@ use std::time::Duration;
 use apalis::prelude::{Status, TaskBuilder, TaskId, TaskResult, WorkerContext};
 use apalis_postgres::{Config, PostgresStorage, queries};
 use serde::{Deserialize, Serialize};
+use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnection, PgPool};
 use ulid::Ulid;
 use uuid::Uuid;
@@ -17,6 +18,11 @@ use uuid::Uuid;
 const QUEUE: &str = "dce-exports";
 /// Where the queue's insert trigger notifies.
 pub(crate) const INSERTED: &str = "apalis::job::insert";
+/// Where the queue's crate records its migrations.
+pub(crate) const MIGRATIONS_TABLE: &str = "apalis._sqlx_migrations";
+/// An expression that says whether what [`set_up`] makes was ever made here.
+pub(crate) const IS_THERE: &str = "to_regclass('apalis._sqlx_migrations') IS NOT NULL
+    AND to_regclass('apalis.dce_tasks_by_age') IS NOT NULL";
 /// Version of the payload.
 const VERSION: u8 = 1;
 
@@ -97,9 +103,7 @@ pub(crate) async fn set_up(connection: &mut PgConnection) -> Result<(), QueueErr
     )
     .execute(&mut *connection)
     .await?;
-    let mut migrations = PostgresStorage::<()>::migrations();
-    migrations.set_ignore_missing(true);
-    migrations.run_direct(None, &mut *connection, false).await?;
+    migrations().run_direct(None, &mut *connection, false).await?;
     // CREATE INDEX waits for all writers and shuts out new ones, even if it then finds the index there: so it is looked for
     // first. Building it takes 1 to 2 s per million tasks, once.
     sqlx::raw_sql(
@@ -114,6 +118,13 @@ pub(crate) async fn set_up(connection: &mut PgConnection) -> Result<(), QueueErr
     .execute(connection)
     .await?;
     Ok(())
+}
+
+/// Those of the queue's crate.
+pub(crate) fn migrations() -> Migrator {
+    let mut migrations = PostgresStorage::<()>::migrations();
+    migrations.set_ignore_missing(true);
+    migrations
 }
 
 /// Pushes tasks inside the caller's transaction; readers are notified when it commits.

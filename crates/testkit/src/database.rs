@@ -144,7 +144,7 @@ async fn migrated_server() -> &'static PrivatePostgres {
         .get_or_init(async || {
             let server = server().await;
             administer(server, format!("CREATE DATABASE {TEMPLATE}")).await;
-            if let Err(error) = dce_core::db::migrate(&server.url(TEMPLATE)).await {
+            if let Err(error) = dce_core::schema::migrate(&server.url(TEMPLATE)).await {
                 panic!("the template database cannot be migrated: {error}");
             }
             server

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use dce_core::db::{DatabaseUrl, migrate};
+use dce_core::db::DatabaseUrl;
 use dce_core::export::state::ExportStatus;
 use dce_core::ids::Snowflake;
 use dce_core::notices::{ExportChange, Notice, Notices};
+use dce_core::schema::migrate;
 use dce_core::store::ends;
 use dce_core::store::listing::{Filter, page};
 use dce_core::store::{control, prune, pulse};

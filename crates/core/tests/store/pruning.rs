@@ -3,9 +3,9 @@
 
 use std::time::{Duration, Instant};
 
-use dce_core::db::migrate;
 use dce_core::export::admission::LEASE;
 use dce_core::queue;
+use dce_core::schema::migrate;
 use dce_core::store::runs::{self, Claim};
 use dce_core::store::{reconcile, workers};
 use sqlx::{Connection, Executor};

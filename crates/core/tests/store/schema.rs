@@ -1,7 +1,8 @@
 //! The migrations: what they leave closed, and where they can run.
 
-use dce_core::db::{DatabaseUrl, connect_control, migrate};
+use dce_core::db::{DatabaseUrl, DbError, connect_control};
 use dce_core::queue;
+use dce_core::schema::migrate;
 use dce_core::store::exports;
 use dce_core::store::runs::{self, Claim};
 use dce_core::store::workers::{self, Worker};
@@ -135,6 +136,38 @@ async fn eight_programs_that_start_at_once_migrate_once() {
 async fn eight_programs_that_start_at_once_on_supabase_migrate_once() {
     let (_database, url) = like_supabase().await;
     migrate_eight_times(&url).await;
+}
+
+#[tokio::test]
+async fn what_is_missing_or_changed_is_seen_by_the_next_program() {
+    let store = Store::new().await;
+    let url = store.database.url();
+    let index = "SELECT coalesce(to_regclass('apalis.dce_tasks_by_age')::text, 'none')";
+    store.execute("DROP INDEX apalis.dce_tasks_by_age").await;
+    migrate(&url).await.unwrap();
+    assert_eq!(strings(&store.pool, index).await, ["apalis.dce_tasks_by_age"]);
+
+    for (damage, repair) in [
+        (
+            "UPDATE _sqlx_migrations SET checksum = '\\x00'::bytea || checksum",
+            "UPDATE _sqlx_migrations SET checksum = substring(checksum FROM 2)",
+        ),
+        ("UPDATE _sqlx_migrations SET success = false", "UPDATE _sqlx_migrations SET success = true"),
+        (
+            "UPDATE apalis._sqlx_migrations SET checksum = '\\x00'::bytea || checksum",
+            "UPDATE apalis._sqlx_migrations SET checksum = substring(checksum FROM 2)",
+        ),
+        (
+            "UPDATE apalis._sqlx_migrations SET success = false",
+            "UPDATE apalis._sqlx_migrations SET success = true",
+        ),
+    ] {
+        store.execute(damage).await;
+        let refused = migrate(&url).await.unwrap_err();
+        assert!(matches!(refused, DbError::Migrate(_) | DbError::Queue(_)), "{damage}: {refused}");
+        store.execute(repair).await;
+        migrate(&url).await.unwrap();
+    }
 }
 
 #[tokio::test]

@@ -22,7 +22,7 @@ use uuid::Uuid;
 use super::attempt::attempt;
 use super::outcome::Outcome;
 use super::parts::Source;
-use super::progress::{Progress, messages_in_words, per_second, span};
+use super::progress::{Progress, grouped, messages_in_words, per_second, span};
 use super::screen::Screen;
 use super::settings::ImportSettings;
 use super::survey::Survey;
@@ -104,7 +104,7 @@ impl Import<'_> {
     async fn all(&self, sources: &[Source]) -> Tally {
         let mut tally = Tally::default();
         let mut waiting = sources.iter();
-        let mut next = self.begin_next(&mut waiting).await;
+        let (mut next, ()) = tokio::join!(self.begin_next(&mut waiting), self.sessions.open_ahead());
         let reason = loop {
             let mut present = match next {
                 Ok(Some(present)) => present,
@@ -266,14 +266,14 @@ fn within_index(name: &str) -> String {
 fn told(counts: Counts) -> String {
     let replaced = match counts.updated {
         0 => String::new(),
-        updated => format!(", {updated} updated"),
+        updated => format!(", {} updated", grouped(updated.unsigned_abs())),
     };
     let left_out = match counts.erased {
         0 => String::new(),
-        erased => format!(", {erased} erased before and left out"),
+        erased => format!(", {} erased before and left out", grouped(erased)),
     };
     let messages = messages_in_words(counts.messages.unsigned_abs());
-    format!("{messages}, {} new{replaced}{left_out}", counts.inserted)
+    format!("{messages}, {} new{replaced}{left_out}", grouped(counts.inserted.unsigned_abs()))
 }
 
 /// Why nothing more is begun after this, if so.

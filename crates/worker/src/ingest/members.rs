@@ -148,6 +148,11 @@ impl<'a> Members<'a> {
         Self { json, members }
     }
 
+    /// Where they are.
+    pub(super) const fn places(self) -> &'a [Member] {
+        self.members
+    }
+
     /// Key, in its quotes and with its escapes, and value of each.
     pub fn iter(self) -> impl Iterator<Item = (&'a str, &'a str)> {
         self.members.iter().map(move |member| {

@@ -2,11 +2,14 @@
 
 mod append;
 pub mod batch;
+mod block;
 pub mod books;
 mod document;
 mod erasure;
 mod essence;
 pub mod frame;
+mod framing;
+mod gather;
 mod grammar;
 pub mod header;
 mod id_range;

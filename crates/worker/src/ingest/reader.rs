@@ -1,30 +1,25 @@
-//! From documents, growing or whole, to batches; blocking, on a thread of its own. Constant memory: one read buffer, one
-//! message, and the batches that are on their way.
+//! From documents, growing or whole, to batches; blocking, on two threads of its own: one cuts documents into messages,
+//! the other makes rows of them. Constant memory: one read buffer, one message, and the blocks and batches that are on
+//! their way.
 
 use std::io;
-use std::time::{Duration, Instant};
+use std::panic::resume_unwind;
+use std::thread;
 
 use dce_core::ids::Snowflake;
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
-use super::batch::{Batch, Origin, RowTooLarge, SealedBatch};
-use super::frame::{DocumentEnd, Frame, FrameError, Framer, MAX_MESSAGE_BYTES};
+use super::batch::{Batch, RowTooLarge, SealedBatch};
+use super::frame::FrameError;
+use super::framing::Framing;
+use super::gather::Gatherer;
 use super::header::Header;
-use super::message::{Message, MessageError};
-use super::notice::notice;
-use crate::dce::{Followed, Follower, IdleWait};
+use super::message::MessageError;
+use crate::dce::{Followed, Follower};
 
-/// Bytes read from a file at once: they stay in the cache of the core until they are copied.
-const READ_BYTES: usize = 64 << 10;
-/// Bytes of rows in a batch (measured: more than 2 MB gains nothing).
-const BATCH_BYTES: usize = 2 << 20;
-/// Room for a batch with the message that fills it.
-const BATCH_ROOM: usize = BATCH_BYTES + (256 << 10);
-/// On a slow channel what has come so far is sent after this time.
-const BATCH_TIME: Duration = Duration::from_millis(100);
-/// Pause when nothing new is there: short after data, longer on a channel that is silent.
-const IDLE: (Duration, Duration) = (Duration::from_millis(2), Duration::from_millis(20));
+/// Blocks on their way from one thread to the other, besides the one being filled and the one being emptied.
+const BLOCKS_WAITING: usize = 2;
 
 /// What the reader hands to the writer, in order.
 #[derive(Debug)]
@@ -67,7 +62,7 @@ pub enum ReadError {
 
 impl ReadError {
     /// Whether it is one document that cannot be read on, so that others still can.
-    const fn is_of_document(&self) -> bool {
+    pub(super) const fn is_of_document(&self) -> bool {
         match self {
             Self::Frame(_) | Self::Message(_) | Self::Row(_) | Self::OtherChannel(_) => true,
             Self::Io(_) | Self::WriterStopped => false,
@@ -129,139 +124,192 @@ pub struct Reader<S> {
 impl<S: Source> Reader<S> {
     /// Reads until DCE has ended and everything it wrote has been delivered. Whole messages before an error are
     /// delivered too.
-    pub fn read(mut self) -> Result<Documents, ReadError> {
-        let mut gathering = Gathering::new(self.channel_id, self.job_id);
-        let read = self.follow(&mut gathering);
-        self.send(&mut gathering)?;
-        read
-    }
-
-    fn follow(&mut self, gathering: &mut Gathering) -> Result<Documents, ReadError> {
-        let mut documents = Documents::default();
-        let mut buffer = vec![0; READ_BYTES];
-        let mut idle = IdleWait::new(IDLE.0, IDLE.1);
-        let mut framer = Framer::new(MAX_MESSAGE_BYTES);
-        let mut first_fault = None;
-        loop {
-            match self.source.read(&mut buffer)? {
-                Followed::Data(read) => {
-                    idle.reset();
-                    match framer.push(&buffer[..read], &mut |frame: Frame<'_>| self.take(gathering, frame)) {
-                        // The framer ignores the rest of the document and calls it cut.
-                        Err(fault) if self.origins == Origins::Files && fault.is_of_document() => {
-                            first_fault.get_or_insert(fault);
-                        }
-                        pushed => pushed?,
-                    }
-                }
-                Followed::EndOfPart { part } => {
-                    match framer.finish() {
-                        DocumentEnd::Complete { message_count, .. }
-                            if message_count.is_some() || self.origins == Origins::Files =>
-                        {
-                            documents.complete += 1;
-                        }
-                        DocumentEnd::Complete { .. } | DocumentEnd::Cut { .. } => documents.cut += 1,
-                    }
-                    framer = Framer::new(MAX_MESSAGE_BYTES);
-                    gathering.parts.push(part);
-                }
-                Followed::Idle => {
-                    if self.deliveries.is_closed() {
-                        return Err(ReadError::WriterStopped);
-                    }
-                    if gathering.is_due() {
-                        self.send(gathering)?;
-                    }
-                    idle.wait();
-                }
-                Followed::End => return first_fault.map_or(Ok(documents), Err),
-            }
-        }
-    }
-
-    fn take(&mut self, gathering: &mut Gathering, frame: Frame<'_>) -> Result<(), ReadError> {
-        match frame {
-            Frame::Header(header) => {
-                if header.channel.id != self.channel_id {
-                    return Err(ReadError::OtherChannel(header.channel.id));
-                }
-                gathering.begin_document(&header);
-                if !std::mem::replace(&mut gathering.described, true) {
-                    self.deliver(Delivery::Channel(header))?;
-                }
-            }
-            Frame::Message { json, members, repairs, left_out, source_bytes } => {
-                let message = match members {
-                    Some(members) => Message::of(json, members)?,
-                    None => Message::parse(json)?,
-                };
-                if self.cursor.is_some_and(|cursor| message.id <= cursor) {
-                    return Ok(());
-                }
-                gathering.batch.push(&message, repairs, source_bytes)?;
-                gathering.batch.note(&notice(&message, left_out));
-                gathering.in_order &= gathering.last.is_none_or(|last| last <= message.id);
-                gathering.last = Some(message.id);
-                gathering.since.get_or_insert_with(Instant::now);
-                if gathering.batch.is_full(BATCH_BYTES) {
-                    self.send(gathering)?;
-                }
-            }
-            Frame::End { .. } => {}
-        }
-        Ok(())
-    }
-
-    fn send(&mut self, gathering: &mut Gathering) -> Result<(), ReadError> {
-        gathering.since = None;
-        if !gathering.batch.is_empty() {
-            let mut empty =
-                self.recycled.try_recv().unwrap_or_else(|_| Batch::new(&gathering.origin, BATCH_ROOM));
-            empty.set_origin(&gathering.origin);
-            let full = std::mem::replace(&mut gathering.batch, empty);
-            self.deliver(Delivery::Rows { batch: Box::new(full.seal()), in_order: gathering.in_order })?;
-        }
-        for part in gathering.parts.drain(..) {
-            self.deliver(Delivery::PartRead(part))?;
-        }
-        Ok(())
-    }
-
-    fn deliver(&self, delivery: Delivery) -> Result<(), ReadError> {
-        self.deliveries.blocking_send(delivery).map_err(|_| ReadError::WriterStopped)
+    pub fn read(self) -> Result<Documents, ReadError> {
+        let Self { source, origins, channel_id, job_id, cursor, deliveries, recycled } = self;
+        let (blocks, framed) = mpsc::channel(BLOCKS_WAITING);
+        let (recycle, emptied) = mpsc::channel(BLOCKS_WAITING + 1);
+        let framing = Framing { source, blocks, emptied, deliveries: deliveries.clone() };
+        let gatherer = Gatherer::new(origins, channel_id, job_id, cursor, deliveries, recycled);
+        thread::scope(|scope| {
+            let gathering = thread::Builder::new()
+                .name("ingest-rows".to_owned())
+                .spawn_scoped(scope, move || gatherer.run(framed, &recycle))?;
+            let read = framing.run();
+            let gathered = gathering.join().unwrap_or_else(|panic| resume_unwind(panic));
+            read.map_err(ReadError::from).and(gathered)
+        })
     }
 }
 
-/// The batch that is being filled and what goes with it.
-struct Gathering {
-    origin: Origin,
-    batch: Batch,
-    /// When the oldest message in the batch came.
-    since: Option<Instant>,
-    /// Parts that were read to their end since the last delivery.
-    parts: Vec<u32>,
-    /// Whether the channel has been told.
-    described: bool,
-    /// The last message's id.
-    last: Option<Snowflake>,
-    /// Whether no id so far was lower than one before it.
-    in_order: bool,
-}
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+    use std::iter;
 
-impl Gathering {
-    fn new(channel_id: Snowflake, job_id: Uuid) -> Self {
-        let origin = Origin { channel_id, job_id, exported_at: None };
-        let batch = Batch::new(&origin, BATCH_ROOM);
-        Self { origin, batch, since: None, parts: Vec::new(), described: false, last: None, in_order: true }
+    use super::*;
+
+    const CHANNEL: u64 = 7;
+
+    /// What a source says, one after the other, and its end.
+    enum Said {
+        Bytes(String),
+        EndOfPart(u32),
+        Idle,
+        Broken,
     }
 
-    fn begin_document(&mut self, header: &Header) {
-        self.origin.exported_at = header.exported_at;
-        self.batch.set_origin(&self.origin);
+    struct Told(VecDeque<Said>);
+
+    impl Source for Told {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<Followed> {
+            match self.0.pop_front() {
+                Some(Said::Bytes(mut bytes)) => {
+                    let len = bytes.len().min(buffer.len());
+                    let rest = bytes.split_off(len);
+                    buffer[..len].copy_from_slice(bytes.as_bytes());
+                    if !rest.is_empty() {
+                        self.0.push_front(Said::Bytes(rest));
+                    }
+                    Ok(Followed::Data(len))
+                }
+                Some(Said::EndOfPart(part)) => Ok(Followed::EndOfPart { part }),
+                Some(Said::Idle) => {
+                    self.0.push_front(Said::Idle); // and nothing after it
+                    Ok(Followed::Idle)
+                }
+                Some(Said::Broken) => Err(io::Error::other("broken")),
+                None => Ok(Followed::End),
+            }
+        }
     }
 
-    fn is_due(&self) -> bool {
-        self.since.is_some_and(|since| since.elapsed() >= BATCH_TIME)
+    fn document(channel: u64, messages: &[String]) -> Said {
+        let count = messages.len();
+        let messages = messages.join(",");
+        Said::Bytes(format!(
+            r#"{{"channel":{{"id":"{channel}"}},"messages":[{messages}],"messageCount":{count}}}"#
+        ))
+    }
+
+    fn message(id: u64) -> String {
+        format!(r#"{{"id":"{id}","timestamp":"2024-07-03T09:46:40+00:00","content":"{id}"}}"#)
+    }
+
+    fn nameless() -> String {
+        r#"{"timestamp":"2024-07-03T09:46:40+00:00"}"#.to_owned()
+    }
+
+    struct Read {
+        documents: Result<Documents, ReadError>,
+        ids: Vec<u64>,
+        parts: Vec<u32>,
+    }
+
+    /// Reads on a thread of its own, as it is done outside of tests, and takes everything.
+    fn read(origins: Origins, said: impl IntoIterator<Item = Said>) -> Read {
+        let (deliveries, mut delivered) = mpsc::channel(2);
+        let (_recycle, recycled) = mpsc::channel(3);
+        let reader = Reader {
+            source: Told(said.into_iter().collect()),
+            origins,
+            channel_id: CHANNEL.to_string().parse().unwrap(),
+            job_id: Uuid::nil(),
+            cursor: None,
+            deliveries,
+            recycled,
+        };
+        let reading = thread::spawn(move || reader.read());
+        let (mut ids, mut parts) = (Vec::new(), Vec::new());
+        while let Some(delivery) = delivered.blocking_recv() {
+            match delivery {
+                Delivery::Channel(header) => assert_eq!(header.channel.id.get(), CHANNEL),
+                Delivery::Rows { batch, .. } => ids.extend(batch.ids().map(Snowflake::get)),
+                Delivery::PartRead(part) => parts.push(part),
+            }
+        }
+        Read { documents: reading.join().unwrap(), ids, parts }
+    }
+
+    #[test]
+    fn blocks_and_batches_keep_the_order_of_the_messages() {
+        let ids: Vec<u64> = (1..=40_000).collect();
+        let parts = ids.chunks(15_000).zip(1..).flat_map(|(ids, part)| {
+            let messages: Vec<_> = ids.iter().map(|id| message(*id)).collect();
+            [document(CHANNEL, &messages), Said::EndOfPart(part)]
+        });
+        let read = read(Origins::OwnDce, parts);
+        assert_eq!(read.documents.unwrap(), Documents { complete: 3, cut: 0 });
+        assert_eq!((read.ids, read.parts), (ids, vec![1, 2, 3]));
+    }
+
+    #[test]
+    fn of_files_the_next_one_is_read_whatever_was_wrong_with_the_one_before() {
+        let no_id = "a message has no usable `id`";
+        let bad = [
+            (document(CHANNEL, &[message(1), nameless(), message(2)]), no_id, vec![1, 3]),
+            (document(8, &[message(2)]), "the output is of channel 8, which was not asked for", vec![3]),
+            (Said::Bytes("[]".to_owned()), "the document is not a JSON object", vec![3]),
+            // Two faults: the first one is told.
+            (document(CHANNEL, &[message(1), nameless(), message(2), "5".to_owned()]), no_id, vec![1, 3]),
+        ];
+        for (bad, fault, ids) in bad {
+            let said = [bad, Said::EndOfPart(1), document(CHANNEL, &[message(3)]), Said::EndOfPart(2)];
+            let read = read(Origins::Files, said);
+            assert_eq!(read.documents.unwrap_err().to_string(), fault);
+            assert_eq!((read.ids, read.parts), (ids, vec![1, 2]), "{fault}");
+        }
+    }
+
+    #[test]
+    fn of_our_own_documents_a_fault_ends_the_reading_with_what_is_before_it() {
+        let said = [
+            document(CHANNEL, &[message(1), nameless(), message(2)]),
+            Said::EndOfPart(1),
+            document(CHANNEL, &[message(3)]),
+        ];
+        let read = read(Origins::OwnDce, said);
+        assert!(matches!(read.documents, Err(ReadError::Message(_))), "{:?}", read.documents);
+        assert_eq!((read.ids, read.parts), (vec![1], vec![]));
+    }
+
+    #[test]
+    fn a_fault_ends_the_reading_of_our_own_documents_while_dce_writes_on() {
+        for fault in
+            [document(CHANNEL, &[message(1), nameless(), message(2)]), document(CHANNEL, &["5".into()])]
+        {
+            let read = read(Origins::OwnDce, [fault, Said::Idle]);
+            assert!(read.documents.is_err());
+        }
+    }
+
+    #[test]
+    fn files_that_cannot_be_read_on_are_an_error_after_what_was_read() {
+        let read = read(Origins::Files, [document(CHANNEL, &[message(1)]), Said::Broken]);
+        assert!(matches!(read.documents, Err(ReadError::Io(_))), "{:?}", read.documents);
+        assert_eq!(read.ids, [1]);
+    }
+
+    #[test]
+    fn on_a_slow_channel_messages_do_not_wait_for_a_full_batch() {
+        let (deliveries, mut delivered) = mpsc::channel(2);
+        let (_recycle, recycled) = mpsc::channel(3);
+        let reader = Reader {
+            source: Told([document(CHANNEL, &[message(1), message(2)]), Said::Idle].into()),
+            origins: Origins::OwnDce,
+            channel_id: CHANNEL.to_string().parse().unwrap(),
+            job_id: Uuid::nil(),
+            cursor: None,
+            deliveries,
+            recycled,
+        };
+        let reading = thread::spawn(move || reader.read());
+        let rows = iter::from_fn(|| delivered.blocking_recv()).find_map(|delivery| match delivery {
+            Delivery::Rows { batch, .. } => Some(batch.summary().rows),
+            _ => None,
+        });
+        assert_eq!(rows, Some(2), "though the document goes on");
+        drop(delivered);
+        let stopped = reading.join().unwrap();
+        assert!(matches!(stopped, Err(ReadError::WriterStopped)), "{stopped:?}");
     }
 }

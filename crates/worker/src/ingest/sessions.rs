@@ -80,6 +80,13 @@ impl Sessions {
         Ok(Session { serial, connection, server_side, _permit: permit })
     }
 
+    /// Opens a session that will soon be needed. What is wrong with it is for whoever needs it.
+    pub async fn open_ahead(&self) {
+        if let Ok(session) = self.acquire().await {
+            session.give_back();
+        }
+    }
+
     async fn open(&self) -> Result<Open, StoreError> {
         let mut connection = connect_ingest(&self.url, &self.worker).await?;
         let abandoned = self.known().abandoned.clone();
