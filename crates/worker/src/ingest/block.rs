@@ -41,6 +41,7 @@ pub(super) enum Item {
 pub(super) struct Placed {
     json: Range<usize>,
     members: Option<Range<usize>>,
+    in_order: bool,
     pub(super) repairs: u32,
     pub(super) left_out: u64,
     pub(super) source_bytes: u64,
@@ -57,12 +58,13 @@ impl Block {
                     self.json.push_str(json);
                     start..self.json.len()
                 };
+                let in_order = members.is_some_and(Members::are_in_order);
                 let members = members.map(|members| {
                     let start = self.members.len();
                     self.members.extend_from_slice(members.places());
                     start..self.members.len()
                 });
-                Item::Message(Placed { json, members, repairs, left_out, source_bytes })
+                Item::Message(Placed { json, members, in_order, repairs, left_out, source_bytes })
             }
             // The document's end says the same, and whether anything came after.
             Frame::End { .. } => return,
@@ -83,7 +85,8 @@ impl Block {
     /// What a message of this block says, and where its members are.
     pub(super) fn message(&self, placed: &Placed) -> (&str, Option<Members<'_>>) {
         let json = &self.json[placed.json.clone()];
-        (json, placed.members.clone().map(|places| Members::new(json, &self.members[places])))
+        let members = placed.members.clone().map(|places| &self.members[places]);
+        (json, members.map(|members| Members::new(json, members, placed.in_order)))
     }
 
     /// Whether it holds nothing.

@@ -149,7 +149,8 @@ impl Framer {
                 let repaired = self.tokens.take_repairs();
                 let (json, replaced) = valid_utf8(&self.tokens.buf);
                 // What was replaced has moved them.
-                let members = (replaced == 0).then(|| Members::new(&json, self.tokens.members()));
+                let members = (replaced == 0)
+                    .then(|| Members::new(&json, self.tokens.members(), self.tokens.are_in_order()));
                 let (repairs, left_out) = (repaired.saturating_add(replaced), self.tokens.users_left_out());
                 let source_bytes = self.message_end - self.emitted_end;
                 self.emitted_end = self.message_end;

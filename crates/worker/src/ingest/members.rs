@@ -13,6 +13,12 @@ const LARGEST: usize = 64 << 10;
 /// Room kept from one message to the next, in members.
 const KEPT: usize = 1024;
 
+/// How `jsonb` orders two keys: by length, then by bytes.
+pub(super) fn jsonb_order<K: AsRef<[u8]>>(one: K, other: K) -> Ordering {
+    let (one, other) = (one.as_ref(), other.as_ref());
+    one.len().cmp(&other.len()).then_with(|| one.cmp(other))
+}
+
 /// A member in the copy of a message: `"key":value`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Member {
@@ -29,12 +35,9 @@ impl Member {
         &copy[self.start..self.key_end]
     }
 
-    /// The order of `jsonb`: by length, then by bytes.
+    /// The order of `jsonb`.
     fn order(&self, other: &Self, copy: &[u8]) -> Ordering {
-        self.rank.cmp(&other.rank).then_with(|| {
-            let (one, other) = (self.key(copy), other.key(copy));
-            one.len().cmp(&other.len()).then_with(|| one.cmp(other))
-        })
+        self.rank.cmp(&other.rank).then_with(|| jsonb_order(self.key(copy), other.key(copy)))
     }
 }
 
@@ -100,6 +103,11 @@ impl Objects {
     pub(super) fn of_message(&self) -> &[Member] {
         &self.members
     }
+
+    /// Whether objects were put in order, but for very large ones.
+    pub(super) const fn are_in_order(&self) -> bool {
+        !self.has_odd_key
+    }
 }
 
 fn put_in_order(members: &mut [Member], copy: &mut [u8], ordered: &mut Vec<u8>) {
@@ -139,23 +147,34 @@ fn rank(key: &[u8]) -> u64 {
 #[derive(Debug, Clone, Copy)]
 pub struct Members<'a> {
     json: &'a str,
-    members: &'a [Member],
+    places: &'a [Member],
+    in_order: bool,
 }
 
 impl<'a> Members<'a> {
-    /// `members`: where they are in `json`.
-    pub(super) const fn new(json: &'a str, members: &'a [Member]) -> Self {
-        Self { json, members }
+    /// `places`: where they are in `json`. `in_order`: objects were put in order, but for very large ones.
+    pub(super) const fn new(json: &'a str, places: &'a [Member], in_order: bool) -> Self {
+        Self { json, places, in_order }
+    }
+
+    /// Whether objects were put in order, but for very large ones.
+    pub(super) const fn are_in_order(self) -> bool {
+        self.in_order
+    }
+
+    /// Whether the members of this object, which is a part of the message, are in order.
+    pub(super) const fn are_in_order_of(self, object: &str) -> bool {
+        self.in_order && object.len() <= LARGEST
     }
 
     /// Where they are.
     pub(super) const fn places(self) -> &'a [Member] {
-        self.members
+        self.places
     }
 
     /// Key, in its quotes and with its escapes, and value of each.
     pub fn iter(self) -> impl Iterator<Item = (&'a str, &'a str)> {
-        self.members.iter().map(move |member| {
+        self.places.iter().map(move |member| {
             // Behind the key comes a colon. All of these places lie between ASCII characters.
             (&self.json[member.start..member.key_end], &self.json[member.key_end + 1..member.end])
         })
@@ -186,7 +205,8 @@ mod tests {
             copied(&["isPinned", "id", "type", "name", "Name", "isPinnee", "isPinned0", "", "i"]);
         let json = str::from_utf8(&copy).unwrap();
         let expected = ["", "i", "id", "Name", "name", "type", "isPinned", "isPinnee", "isPinned0"];
-        let members: Vec<_> = Members::new(json, objects.of_message()).iter().collect();
+        let members: Vec<_> =
+            Members::new(json, objects.of_message(), objects.are_in_order()).iter().collect();
         assert_eq!(members.iter().map(|(key, _)| key.trim_matches('"')).collect::<Vec<_>>(), expected);
         assert_eq!(members.iter().map(|(_, value)| *value).collect::<String>(), "781432056");
         assert_eq!(

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::ops::ControlFlow;
 
 use chrono::{DateTime, Utc};
 use dce_core::ids::Snowflake;
@@ -10,7 +11,9 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use super::frame::Members;
+use super::members::jsonb_order;
 use super::object::each_member;
+use super::timestamp;
 
 /// One message. What DCE wrote is in `raw`; the rest are the parts that have columns of their own or are looked at.
 /// Those without a column are read as far as they are as expected, and refuse no message.
@@ -80,13 +83,14 @@ impl<'a> Message<'a> {
                 fields.set(&key[1..key.len() - 1], value);
             }
         }
-        fields.read(json)
+        let author_in_order = fields.author.is_some_and(|author| members.are_in_order_of(author));
+        fields.read(json, author_in_order)
     }
 
     /// As [`Message::of`], when it is not known where the members are.
     pub fn parse(json: &'a str) -> Result<Self, MessageError> {
         let fields: Fields<'a> = serde_json::from_str(json).map_err(|_| MessageError::NotAnObject)?;
-        fields.read(json)
+        fields.read(json, false)
     }
 }
 
@@ -127,12 +131,15 @@ impl<'a> Fields<'a> {
         *field = (value != "null").then_some(value);
     }
 
-    fn read(self, json: &'a str) -> Result<Message<'a>, MessageError> {
+    /// `author_in_order`: the members of the author are in `jsonb`'s order.
+    fn read(self, json: &'a str, author_in_order: bool) -> Result<Message<'a>, MessageError> {
         let fields = self;
         let id: Snowflake =
             fields.id.and_then(text).and_then(|id| id.parse().ok()).ok_or(MessageError::NoId)?;
         let wrong = |field| MessageError::Field { id, field };
-        let author = optional(fields.author, Author::of).ok_or(wrong("author"))?.unwrap_or_default();
+        let author = optional(fields.author, |author| Author::of(author, author_in_order))
+            .ok_or(wrong("author"))?
+            .unwrap_or_default();
         Ok(Message {
             id,
             timestamp: fields.timestamp.and_then(time).ok_or(wrong("timestamp"))?,
@@ -194,10 +201,18 @@ struct AuthorFields<'a> {
 }
 
 impl<'a> Author<'a> {
-    /// None: not an object, or a name or id that is not text.
-    fn of(json: &'a str) -> Option<Self> {
+    /// `in_order`: the members are in `jsonb`'s order. None: not an object, or a name or id that is not text.
+    fn of(json: &'a str, in_order: bool) -> Option<Self> {
         let mut fields = AuthorFields::default();
-        if each_member(json, |key, value| fields.set(key, value)).is_none() {
+        let found = each_member(json, |key, value| {
+            // Roles and pictures come behind what is looked at, and are longer than that.
+            if in_order && jsonb_order(key, "isBot").is_gt() {
+                return ControlFlow::Break(());
+            }
+            fields.set(key, value);
+            ControlFlow::Continue(())
+        });
+        if found.is_none() {
             fields = read(json)?;
         }
         Some(Self {
@@ -271,9 +286,8 @@ fn optional<'a, T>(json: Option<&'a str>, read: impl Fn(&'a str) -> Option<T>) -
     json.map_or(Some(None), |json| read(json).map(Some))
 }
 
-/// DCE writes ISO 8601 with an offset and up to seven digits of a second's fraction.
 fn time(json: &str) -> Option<DateTime<Utc>> {
-    Some(DateTime::parse_from_rfc3339(&text(json)?).ok()?.to_utc())
+    timestamp::utc(&text(json)?)
 }
 
 #[cfg(test)]

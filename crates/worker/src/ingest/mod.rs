@@ -26,6 +26,7 @@ mod rows;
 mod scan;
 pub mod sessions;
 mod text;
+mod timestamp;
 mod tokens;
 mod users;
 mod write_error;

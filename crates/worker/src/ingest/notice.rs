@@ -1,10 +1,11 @@
 //! What is noticed about a message: losses that DCE does not report. Pure.
 
+use std::ops::ControlFlow;
+
 use dce_core::export::warnings::Counters;
-use serde::Deserialize;
-use serde::de::IgnoredAny;
 
 use super::message::Message;
+use super::object::{each_element, each_member};
 
 /// Counts what one message shows. `left_out`: users of its reactions that were left out because it was too large.
 pub fn notice(message: &Message<'_>, left_out: u64) -> Counters {
@@ -40,21 +41,34 @@ fn is_empty(array: &str) -> bool {
     array == "[]"
 }
 
-#[derive(Deserialize)]
-struct Reaction {
-    count: u64,
-    // Takes no memory, whatever their number.
-    users: Vec<IgnoredAny>,
-}
-
 /// How many users reactions count but do not list. A reaction may also list more, when it grew during the export.
 /// DCE asks for the users of each reaction and takes a refusal for an empty list (DCE 2.47: docs/dce.md).
+/// Nothing of what is no list of reactions as DCE writes them.
 fn missing_users(reactions: &str) -> u64 {
-    let reactions: Vec<Reaction> = serde_json::from_str(reactions).unwrap_or_default();
-    reactions
-        .iter()
-        .map(|reaction| reaction.count.saturating_sub(reaction.users.len() as u64))
-        .fold(0, u64::saturating_add)
+    let mut missing = Some(0_u64);
+    let read = each_element(reactions, |reaction| {
+        missing = missing
+            .zip(users_of(reaction))
+            .map(|(missing, (count, listed))| missing.saturating_add(count.saturating_sub(listed)));
+    });
+    read.and(missing).unwrap_or_default()
+}
+
+/// How many users a reaction counts, and how many it lists.
+fn users_of(reaction: &str) -> Option<(u64, u64)> {
+    let (mut count, mut listed) = (None, None);
+    each_member(reaction, |key, value| {
+        match key {
+            "count" => count = value.parse().ok(),
+            "users" => {
+                let mut users = 0;
+                listed = each_element(value, |_| users += 1).map(|()| users);
+            }
+            _ => {}
+        }
+        ControlFlow::Continue(())
+    })?;
+    count.zip(listed)
 }
 
 #[cfg(test)]

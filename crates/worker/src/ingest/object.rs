@@ -1,10 +1,16 @@
-//! The members of an object in the JSON of a message, of which nothing else is read.
+//! The members of an object in the JSON of a message, and the elements of an array, of which nothing else is read.
+
+use std::ops::ControlFlow;
 
 use super::scan::{plain_len, scalar_len};
 
-/// Calls `member` with each key, without its quotes, and its value. `json` is valid JSON: nothing is checked again.
-/// `None`: it is not an object, or not minified, or has a key with an escape; `member` may have been called until then.
-pub(super) fn each_member<'a>(json: &'a str, mut member: impl FnMut(&'a str, &'a str)) -> Option<()> {
+/// Calls `member` with each key, without its quotes, and its value, until it has enough. `json` is valid JSON: nothing is
+/// checked again. `None`: it is not an object, or not minified, or has a key with an escape; `member` may have been called
+/// until then.
+pub(super) fn each_member<'a>(
+    json: &'a str,
+    mut member: impl FnMut(&'a str, &'a str) -> ControlFlow<()>,
+) -> Option<()> {
     let bytes = json.as_bytes();
     if json == "{}" {
         return Some(());
@@ -14,10 +20,27 @@ pub(super) fn each_member<'a>(json: &'a str, mut member: impl FnMut(&'a str, &'a
         let key = at + 1;
         let value = key + key_len(bytes.get(key..)?)? + 1;
         let end = value + value_len(bytes.get(value..)?)?;
-        member(json.get(key + 1..value - 2)?, json.get(value..end)?);
+        if member(json.get(key + 1..value - 2)?, json.get(value..end)?).is_break() {
+            return Some(());
+        }
         (at, mark) = (end, b',');
     }
     (bytes.get(at..)? == b"}").then_some(())
+}
+
+/// Calls `element` with each element of an array; the rest as [`each_member`].
+pub(super) fn each_element<'a>(json: &'a str, mut element: impl FnMut(&'a str)) -> Option<()> {
+    let bytes = json.as_bytes();
+    if json == "[]" {
+        return Some(());
+    }
+    let (mut at, mut mark) = (0, b'[');
+    while *bytes.get(at)? == mark {
+        let end = at + 1 + value_len(bytes.get(at + 1..)?)?;
+        element(json.get(at + 1..end)?);
+        (at, mark) = (end, b',');
+    }
+    (bytes.get(at..)? == b"]").then_some(())
 }
 
 /// With its quotes.
@@ -76,7 +99,10 @@ mod tests {
 
     fn members(json: &str) -> Option<Vec<(String, String)>> {
         let mut members = Vec::new();
-        each_member(json, |key, value| members.push((key.to_owned(), value.to_owned())))?;
+        each_member(json, |key, value| {
+            members.push((key.to_owned(), value.to_owned()));
+            ControlFlow::Continue(())
+        })?;
         Some(members)
     }
 
@@ -110,8 +136,18 @@ mod tests {
         }
 
         #[test]
+        fn elements_are_those_that_serde_json_finds(elements in proptest::collection::vec(values(), 0..6)) {
+            let json = Value::Array(elements).to_string();
+            let expected: Vec<&RawValue> = serde_json::from_str(&json).unwrap();
+            let mut found = Vec::new();
+            each_element(&json, |element| found.push(element)).unwrap();
+            prop_assert_eq!(found, expected.into_iter().map(RawValue::get).collect::<Vec<_>>());
+        }
+
+        #[test]
         fn nothing_that_is_no_json_is_a_panic(text in r#"[{}\[\]",:\\a1é ]{0,40}"#) {
             let _ = members(&text);
+            let _ = each_element(&text, |_| {});
         }
     }
 

@@ -91,6 +91,11 @@ impl Tokens {
         self.objects.of_message()
     }
 
+    /// Whether all objects of the copy were put in order, but for very large ones.
+    pub(super) const fn are_in_order(&self) -> bool {
+        self.objects.are_in_order()
+    }
+
     /// Characters replaced since the last call.
     pub(super) fn take_repairs(&mut self) -> u32 {
         self.text.take_repairs()

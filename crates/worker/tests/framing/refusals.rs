@@ -1,6 +1,7 @@
 //! Documents that are JSON but no export, and the limits: each has its own error, none is silently short.
 
 use dce_worker::ingest::frame::{DocumentEnd, FrameError};
+use dce_worker::ingest::message::Message;
 
 use crate::reading::{read, read_limited};
 
@@ -152,4 +153,23 @@ fn an_error_of_the_sink_ends_the_document() {
     assert_eq!(framer.push(document, &mut sink), Ok(()));
     assert_eq!(messages, 2);
     assert!(matches!(framer.finish(), DocumentEnd::Cut { .. }));
+}
+
+#[test]
+fn an_author_is_found_wherever_its_members_stand() {
+    let long = "x".repeat(70_000); // such an object is not put in order
+    for author in [
+        format!(r#"{{"avatarUrl":"{long}","isBot":true,"name":"a","id":"8"}}"#),
+        r#"{"roles":[{"name":"b","id":"9"}],"avatarUrl":"","isBot":true,"name":"a","id":"8"}"#.to_owned(),
+        r#"{"\u0072oles":[],"avatarUrl":"é","isBot":true,"name":"a","id":"8","é":""}"#.to_owned(),
+        r#"{"name":"b","isBot":false,"roles":[],"id":"7","isBot":true,"name":"a","id":"8"}"#.to_owned(),
+    ] {
+        let document = format!(
+            r#"{{"channel":{{"id":"1"}},"messages":[{{"author":{author},"timestamp":"2024-07-03T09:46:40+00:00","id":"2"}}]}}"#
+        );
+        let reading = read([document.as_bytes()]);
+        let message = Message::parse(&reading.messages[0]).unwrap();
+        let author = (message.author_id.as_deref(), message.author_name.as_deref(), message.is_bot);
+        assert_eq!(author, (Some("8"), Some("a"), true), "as the framed message too: see `read`");
+    }
 }
