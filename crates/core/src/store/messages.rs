@@ -63,14 +63,25 @@ pub struct Version {
     pub is_marked: bool,
 }
 
+/// Ids that are archived, with commas between them, as Postgres tells them fastest.
+#[derive(Debug)]
+pub struct ArchivedIds(String);
+
+impl ArchivedIds {
+    /// One after the other.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        self.0.split(',').filter(|id| !id.is_empty())
+    }
+}
+
 /// The ids that are archived in these ranges, at most so many.
 pub async fn ids(
     connection: &mut PgConnection,
     ranges: &Ranges,
     at_most: i64,
-) -> Result<Vec<String>, StoreError> {
+) -> Result<ArchivedIds, StoreError> {
     let ids = sqlx::query_scalar!(
-        r#"SELECT archived_ids($1, $2, $3, $4) AS "ids!""#,
+        r#"SELECT archived_id_list($1, $2, $3, $4) AS "ids!""#,
         ranges.channel_id.to_string(),
         &ranges.lows,
         &ranges.highs,
@@ -78,7 +89,7 @@ pub async fn ids(
     )
     .fetch_one(connection)
     .await?;
-    Ok(ids)
+    Ok(ArchivedIds(ids))
 }
 
 /// What is archived in these ranges, at most so many messages, compared with a time: without one nothing is older. One after

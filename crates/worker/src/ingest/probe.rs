@@ -98,12 +98,14 @@ impl<'a> Look<'a> {
         let at_most = i64::try_from(limit).unwrap_or(i64::MAX);
         if on_conflict == OnConflict::Ignore {
             let archived = messages::ids(connection, &ranges, at_most).await?;
-            for id in &archived {
+            let mut seen = 0;
+            for id in archived.iter() {
+                seen += 1;
                 if let Some(place) = id.parse().ok().and_then(|id| self.place(id)) {
                     self.archived[place] = true;
                 }
             }
-            return Ok(archived.len());
+            return Ok(seen);
         }
         let mut versions = messages::versions(connection, &ranges, at_most, self.batch.newest_export());
         let mut seen = 0;
