@@ -43,7 +43,7 @@ fn is_empty(array: &str) -> bool {
 
 /// How many users reactions count but do not list. A reaction may also list more, when it grew during the export.
 /// DCE asks for the users of each reaction and takes a refusal for an empty list (DCE 2.47: docs/dce.md).
-/// Nothing of what is no list of reactions as DCE writes them.
+/// 0 for anything that is no list of reactions as DCE writes them.
 fn missing_users(reactions: &str) -> u64 {
     let mut missing = Some(0_u64);
     let read = each_element(reactions, |reaction| {

@@ -205,10 +205,12 @@ mod tests {
         parts: Vec<u32>,
     }
 
-    /// Reads on a thread of its own, as it is done outside of tests, and takes everything.
-    fn read(origins: Origins, said: impl IntoIterator<Item = Said>) -> Read {
-        let (deliveries, mut delivered) = mpsc::channel(2);
-        let (_recycle, recycled) = mpsc::channel(3);
+    type Reading = thread::JoinHandle<Result<Documents, ReadError>>;
+
+    /// Reads on a thread of its own, as it is done outside of tests.
+    fn begin(origins: Origins, said: impl IntoIterator<Item = Said>) -> (Reading, mpsc::Receiver<Delivery>) {
+        let (deliveries, delivered) = mpsc::channel(2);
+        let (_, recycled) = mpsc::channel(3);
         let reader = Reader {
             source: Told(said.into_iter().collect()),
             origins,
@@ -218,7 +220,12 @@ mod tests {
             deliveries,
             recycled,
         };
-        let reading = thread::spawn(move || reader.read());
+        (thread::spawn(move || reader.read()), delivered)
+    }
+
+    /// Reads, and takes everything.
+    fn read(origins: Origins, said: impl IntoIterator<Item = Said>) -> Read {
+        let (reading, mut delivered) = begin(origins, said);
         let (mut ids, mut parts) = (Vec::new(), Vec::new());
         while let Some(delivery) = delivered.blocking_recv() {
             match delivery {
@@ -291,18 +298,8 @@ mod tests {
 
     #[test]
     fn on_a_slow_channel_messages_do_not_wait_for_a_full_batch() {
-        let (deliveries, mut delivered) = mpsc::channel(2);
-        let (_recycle, recycled) = mpsc::channel(3);
-        let reader = Reader {
-            source: Told([document(CHANNEL, &[message(1), message(2)]), Said::Idle].into()),
-            origins: Origins::OwnDce,
-            channel_id: CHANNEL.to_string().parse().unwrap(),
-            job_id: Uuid::nil(),
-            cursor: None,
-            deliveries,
-            recycled,
-        };
-        let reading = thread::spawn(move || reader.read());
+        let said = [document(CHANNEL, &[message(1), message(2)]), Said::Idle];
+        let (reading, mut delivered) = begin(Origins::OwnDce, said);
         let rows = iter::from_fn(|| delivered.blocking_recv()).find_map(|delivery| match delivery {
             Delivery::Rows { batch, .. } => Some(batch.summary().rows),
             _ => None,
