@@ -2,11 +2,14 @@
 
 #![no_main]
 
+use dce_core::export::warnings::Counters;
 use dce_fuzz::oracle::{Opinion, leave_users_out, may_exceed};
-use dce_fuzz::reading::{Reading, chunks, read};
+use dce_fuzz::reading::{Reading, chunks, read, read_archived};
 use dce_fuzz::rows::check_rows;
 use dce_fuzz::strict::Strict;
 use dce_worker::ingest::frame::{DocumentEnd, FrameError, MAX_MESSAGE_BYTES};
+use dce_worker::ingest::message::Message;
+use dce_worker::ingest::notice::notice;
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
 
@@ -21,6 +24,7 @@ fuzz_target!(|input: &[u8]| {
     let pieces = read(cap, chunks(document, sizes));
     assert_same(&whole, &pieces);
 
+    assert_archived(&whole, cap, document);
     let strict = Strict::of(document);
     assert_true(&whole, &strict, document.len());
     check_rows(&whole.messages);
@@ -36,6 +40,22 @@ fn assert_same(whole: &Reading, pieces: &Reading) {
             .iter()
             .any(|reading| matches!(reading.outcome, Err(error) if limit(error).is_some()));
         assert!(too_large, "{:?} in one chunk, {:?} in several", whole.outcome, pieces.outcome);
+    }
+}
+
+/// What is archived is read over and changes nothing else, but that a message may be too large only when it is copied.
+fn assert_archived(whole: &Reading, cap: usize, document: &[u8]) {
+    let (read_over, outcome) = read_archived(cap, document);
+    if matches!(whole.outcome, Err(error) if limit(error).is_some()) {
+        return;
+    }
+    assert_eq!(outcome, whole.outcome);
+    for archived in read_over {
+        let emitted = &whole.messages[archived.index];
+        let message = Message::parse(&emitted.json).expect("what is read over could be read");
+        assert_eq!((archived.id, archived.timestamp), (message.id, message.timestamp));
+        assert_eq!((archived.source_bytes, 0, 0), (emitted.source_bytes, emitted.repairs, emitted.left_out));
+        assert_eq!(notice(&message, 0), Counters::default());
     }
 }
 

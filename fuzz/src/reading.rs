@@ -1,5 +1,7 @@
 //! Reads a document with the framer and holds it to what it promises of every document.
 
+use chrono::{DateTime, Utc};
+use dce_core::ids::Snowflake;
 use dce_worker::ingest::frame::{DocumentEnd, Frame, FrameError, Framer};
 use dce_worker::ingest::header::Header;
 use dce_worker::ingest::message::Message;
@@ -41,6 +43,33 @@ pub fn chunks<'a>(document: &'a [u8], sizes: &'a [u8]) -> impl Iterator<Item = &
     })
 }
 
+/// What was read over, because it was said to be archived.
+#[derive(Debug, PartialEq, Eq)]
+pub struct ReadOver {
+    /// How many messages were handed out before it.
+    pub index: usize,
+    /// Its id.
+    pub id: Snowflake,
+    /// When it was sent.
+    pub timestamp: DateTime<Utc>,
+    /// Bytes of the document.
+    pub source_bytes: u64,
+}
+
+/// Reads a document of which everything is archived. Returns what was read over, and how it ended.
+pub fn read_archived(cap: usize, document: &[u8]) -> (Vec<ReadOver>, Result<DocumentEnd, FrameError>) {
+    let mut framer = Framer::new(cap);
+    let (mut index, mut read_over) = (0, Vec::new());
+    let pushed = framer.push_beside::<FrameError>(document, &mut |_| true, &mut |frame| {
+        if let Frame::Archived { id, timestamp, source_bytes } = frame {
+            read_over.push(ReadOver { index, id, timestamp, source_bytes });
+        }
+        index += usize::from(matches!(frame, Frame::Archived { .. } | Frame::Message { .. }));
+        Ok(())
+    });
+    (read_over, pushed.map(|()| framer.finish()))
+}
+
 /// Reads chunks with messages of at most `cap` bytes.
 pub fn read<'a>(cap: usize, chunks: impl IntoIterator<Item = &'a [u8]>) -> Reading {
     let mut framer = Framer::new(cap);
@@ -58,7 +87,8 @@ pub fn read<'a>(cap: usize, chunks: impl IntoIterator<Item = &'a [u8]>) -> Readi
                     assert!(header.is_none() && messages.is_empty(), "the header comes once and first");
                     header = Some(*read);
                 }
-                Frame::Message { json, members, repairs, left_out, source_bytes } => {
+                Frame::Archived { .. } => unreachable!("nothing was said to be archived"),
+                Frame::Message { json, members, repairs, left_out, source_bytes, .. } => {
                     if let Some(members) = members {
                         assert_eq!(Message::of(json, members), Message::parse(json));
                     }

@@ -17,6 +17,7 @@ use crate::breaker::{Permission, Tried};
 use crate::dce::{
     Exit, ExitFlag, ExportCommand, Follower, Launch, Parts, Running, environment, reported_empty,
 };
+use crate::ingest::archived::archived_of;
 use crate::ingest::lanes::{BATCHES_WAITING, write_all};
 use crate::ingest::reader::{Origins, ReadError, Reader};
 use crate::ingest::writer::{WriteError, Writer};
@@ -71,18 +72,20 @@ pub(crate) async fn attempt(
     let parts = Parts::new(directory.to_owned());
     let (deliveries, delivered) = mpsc::channel(BATCHES_WAITING);
     let (recycle, recycled) = mpsc::channel(BATCHES_WAITING + 1);
+    let (archived, looks) = archived_of(run);
     let reader = Reader {
         source: Follower::new(parts.clone(), exited.clone()),
         origins: Origins::OwnDce,
         channel_id: run.channel_id,
         job_id: run.job_id,
         cursor: run.cursor,
+        archived,
         deliveries,
         recycled,
     };
     let reading = tokio::task::spawn_blocking(move || reader.read());
     let writer = Writer::new(&shared.sessions, run);
-    let mut writing = pin!(maybe_done(write_all(&writer, delivered, recycle, Some(&parts))));
+    let mut writing = pin!(maybe_done(write_all(&writer, delivered, recycle, looks, Some(&parts))));
     let settings = &shared.settings;
     let (stall_limit, total_limit) = (settings.stall_timeout, settings.export_timeout);
     let mut watch = Watch::new(parts.clone(), dce.progress(), stall_limit, total_limit)

@@ -122,7 +122,7 @@ fn a_batch_says_what_it_holds() {
     push(&mut batch, &message(1_000_000_000_000_000_005, "2024-01-03T00:00:00Z"), 1, 1);
     push(&mut batch, &message(1_000_000_000_000_000_001, "2024-01-02T00:00:00Z"), 0, 1);
     let summary = *batch.summary();
-    assert_eq!((summary.rows, summary.bytes_read), (4, 152));
+    assert_eq!((summary.messages, summary.bytes_read), (4, 152));
     assert_eq!((summary.repaired_messages, summary.repairs), (2, 3));
     let span = summary.span.unwrap();
     assert_eq!(span.first_id.get(), 1_000_000_000_000_000_000);
@@ -149,7 +149,7 @@ fn a_recycled_batch_begins_anew_in_the_same_buffer() {
     let sealed = batch.seal();
     assert_eq!(rows(&sealed), first);
     assert_eq!(sealed.stream().as_ptr(), buffer);
-    assert_eq!(sealed.summary().rows, 1);
+    assert_eq!(sealed.summary().messages, 1);
     assert!(rows(&sealed.recycle().seal()).is_empty(), "an empty batch is a stream too");
 }
 

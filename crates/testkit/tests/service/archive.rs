@@ -123,3 +123,34 @@ async fn exports_of_ones_own_arrive_too() {
         println!("{}: {} messages", file.display(), messages.len());
     }
 }
+
+#[tokio::test]
+async fn what_an_archive_lacks_is_filled_in_among_what_it_has() {
+    let service = Service::start(&Scenario::new().channel("42", Channel::generated(40_000, 9))).await;
+    let pool = service.pool();
+    let digest = async || -> String {
+        let of_all = "SELECT md5(string_agg(message_id || raw::text, ',' ORDER BY message_id)) FROM messages";
+        sqlx::query_scalar(of_all).fetch_one(&pool).await.unwrap()
+    };
+    let first = service.export_channel("42").await;
+    assert_eq!(first["inserted_count"], 40_000, "{first}");
+    let whole = digest().await;
+    // Single messages here and there, and many in a row.
+    let gaps = "DELETE FROM messages m USING (SELECT message_id, row_number() OVER (ORDER BY message_id) AS number FROM messages) n
+                 WHERE m.message_id = n.message_id AND (number % 701 = 0 OR number BETWEEN 20000 AND 23000 OR number > 39998)";
+    let lacking = sqlx::query(gaps).execute(&pool).await.unwrap().rows_affected();
+    assert!(lacking > 3000);
+    for inserted in [lacking, 0] {
+        let again = service.export_channel("42").await;
+        assert_eq!(
+            (&again["status"], &again["inserted_count"], &again["message_count"]),
+            (&"completed".into(), &inserted.into(), &40_000.into()),
+            "{again}"
+        );
+        let (run, first) = (&again["runs"][0], &first["runs"][0]);
+        for field in ["first_message_id", "last_message_id", "newest_at", "warnings"] {
+            assert_eq!(run[field], first[field], "{field}");
+        }
+        assert_eq!(digest().await, whole);
+    }
+}

@@ -17,6 +17,7 @@ use super::documents::Documents;
 use super::outcome::{Outcome, judge};
 use super::parts::Source;
 use super::progress::Progress;
+use crate::ingest::archived::archived_of;
 use crate::ingest::lanes::{BATCHES_WAITING, write_all};
 use crate::ingest::reader::{Origins, ReadError, Reader};
 use crate::ingest::sessions::Sessions;
@@ -38,19 +39,21 @@ pub(super) async fn attempt(
     let _stopped = stop.clone().drop_guard(); // the reader too, if this is dropped
     let (deliveries, delivered) = mpsc::channel(BATCHES_WAITING);
     let (recycle, recycled) = mpsc::channel(BATCHES_WAITING + 1);
+    let (archived, looks) = archived_of(run);
     let reader = Reader {
         source: Documents::of(source, Arc::clone(progress), stop.clone()),
         origins: Origins::Files,
         channel_id: run.channel_id,
         job_id: run.job_id,
         cursor: run.cursor,
+        archived,
         deliveries,
         recycled,
     };
     let reading = tokio::task::spawn_blocking(move || reader.read());
     let writer = Writer::new(sessions, run).of_files();
     let writing = async {
-        let mut written = write_all(&writer, delivered, recycle, None).await;
+        let mut written = write_all(&writer, delivered, recycle, looks, None).await;
         let read = reading.await.unwrap_or_else(|panic| Err(ReadError::Io(io::Error::other(panic))));
         if written.is_ok() {
             // No other attempt follows that would go on from a cursor, so what is committed counts, in any order.

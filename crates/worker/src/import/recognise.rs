@@ -82,7 +82,7 @@ pub fn recognise(bytes: &mut dyn Read) -> io::Result<Result<Box<Header>, Foreign
         }
         let pushed = framer.push(&piece, &mut |frame| match frame {
             Frame::Header(header) => Err(Stop::AtMessages(header)),
-            Frame::Message { .. } | Frame::End { .. } => Ok(()),
+            Frame::Message { .. } | Frame::Archived { .. } | Frame::End { .. } => Ok(()),
         });
         match pushed {
             Ok(()) => {}

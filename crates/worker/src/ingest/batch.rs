@@ -49,8 +49,8 @@ pub struct Origin {
 /// What a batch holds, apart from the rows themselves.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Summary {
-    /// Messages.
-    pub rows: u64,
+    /// Messages, with a row or without.
+    pub messages: u64,
     /// Bytes of the documents that these messages took.
     pub bytes_read: u64,
     /// Messages in which something was replaced.
@@ -59,7 +59,7 @@ pub struct Summary {
     pub repairs: u64,
     /// What was noticed about messages.
     pub counters: Counters,
-    /// Ids and times; `None` while there are no rows.
+    /// Ids and times; `None` while there are no messages.
     pub span: Option<Span>,
 }
 
@@ -81,13 +81,11 @@ pub struct Span {
 }
 
 impl Span {
-    fn of(message: &Message<'_>) -> Self {
-        let (id, at) = (message.id, message.timestamp);
+    const fn of(id: Snowflake, at: DateTime<Utc>) -> Self {
         Self { first_id: id, last_id: id, lowest_id: id, highest_id: id, oldest_at: at, newest_at: at }
     }
 
-    fn extended_by(self, message: &Message<'_>) -> Self {
-        let (id, at) = (message.id, message.timestamp);
+    fn extended_by(self, id: Snowflake, at: DateTime<Utc>) -> Self {
         Self {
             first_id: self.first_id,
             last_id: id,
@@ -185,17 +183,23 @@ impl Batch {
 
         let raw_start = raw_end - message.raw.len();
         self.places.push(Place { id: message.id, row_start, raw_start, raw_end });
-        self.newest_export = self.newest_export.max(self.exported_at);
-        let summary = &mut self.summary;
-        summary.rows += 1;
-        summary.bytes_read += source_bytes;
-        summary.repaired_messages += u64::from(repairs > 0);
-        summary.repairs += u64::from(repairs);
-        summary.span = Some(summary.span.map_or_else(|| Span::of(message), |span| span.extended_by(message)));
+        self.count(message.id, message.timestamp, repairs, source_bytes);
         Ok(())
     }
 
-    /// Counts what was noticed about a message that was pushed.
+    /// Counts a message that needs no row, because it is archived.
+    pub fn count(&mut self, id: Snowflake, sent_at: DateTime<Utc>, repairs: u32, source_bytes: u64) {
+        self.newest_export = self.newest_export.max(self.exported_at);
+        let summary = &mut self.summary;
+        summary.messages += 1;
+        summary.bytes_read += source_bytes;
+        summary.repaired_messages += u64::from(repairs > 0);
+        summary.repairs += u64::from(repairs);
+        let span = summary.span.map(|span| span.extended_by(id, sent_at));
+        summary.span = Some(span.unwrap_or(Span::of(id, sent_at)));
+    }
+
+    /// Counts what was noticed about a message that was pushed or counted.
     pub fn note(&mut self, noticed: &Counters) {
         self.summary.counters.add(noticed);
     }
@@ -205,9 +209,9 @@ impl Batch {
         &self.summary
     }
 
-    /// Whether there are no rows.
+    /// Whether there are no messages.
     pub fn is_empty(&self) -> bool {
-        self.summary.rows == 0
+        self.summary.messages == 0
     }
 
     /// Whether the rows take at least `max_bytes`.

@@ -2,6 +2,9 @@
 
 use std::ops::Range;
 
+use chrono::{DateTime, Utc};
+use dce_core::ids::Snowflake;
+
 use super::document::{DocumentEnd, Frame, FrameError, Members};
 use super::header::Header;
 use super::members::Member;
@@ -10,7 +13,9 @@ use super::members::Member;
 const BLOCK_BYTES: usize = 256 << 10;
 /// Room kept from one block to the next, so that a giant's memory is given back.
 const KEPT_BYTES: usize = BLOCK_BYTES * 2;
-/// The same in messages, and in members of messages.
+/// Most messages in a block: of archived ones it holds no more than that they are there.
+const BLOCK_ITEMS: usize = 2 << 10;
+/// Room kept for messages, and for members of messages.
 const KEPT_ITEMS: usize = 16 << 10;
 
 /// Some frames, in the order of the documents, with what they point to.
@@ -30,6 +35,8 @@ pub(super) enum Item {
     Header(Box<Header>),
     /// A message; what it says is in its block.
     Message(Placed),
+    /// As in [`Frame::Archived`].
+    Archived { id: Snowflake, timestamp: DateTime<Utc>, source_bytes: u64 },
     /// The rest of the document is ignored.
     Fault(FrameError),
     /// The document was read to its end.
@@ -45,6 +52,7 @@ pub(super) struct Placed {
     pub(super) repairs: u32,
     pub(super) left_out: u64,
     pub(super) source_bytes: u64,
+    pub(super) archived: Option<Snowflake>,
 }
 
 impl Block {
@@ -52,7 +60,7 @@ impl Block {
     pub(super) fn push(&mut self, frame: Frame<'_>) {
         let item = match frame {
             Frame::Header(header) => Item::Header(header),
-            Frame::Message { json, members, repairs, left_out, source_bytes } => {
+            Frame::Message { json, members, repairs, left_out, source_bytes, archived } => {
                 let json = {
                     let start = self.json.len();
                     self.json.push_str(json);
@@ -64,8 +72,9 @@ impl Block {
                     self.members.extend_from_slice(members.places());
                     start..self.members.len()
                 });
-                Item::Message(Placed { json, members, in_order, repairs, left_out, source_bytes })
+                Item::Message(Placed { json, members, in_order, repairs, left_out, source_bytes, archived })
             }
+            Frame::Archived { id, timestamp, source_bytes } => Item::Archived { id, timestamp, source_bytes },
             // The document's end says the same, and whether anything came after.
             Frame::End { .. } => return,
         };
@@ -96,7 +105,7 @@ impl Block {
 
     /// Whether it shall be handed over.
     pub(super) fn is_full(&self) -> bool {
-        self.json.len() >= BLOCK_BYTES
+        self.json.len() >= BLOCK_BYTES || self.items.len() >= BLOCK_ITEMS
     }
 
     /// An empty block in the same buffers.

@@ -1,5 +1,8 @@
 //! What a document consists of, and how it can end.
 
+use chrono::{DateTime, Utc};
+use dce_core::ids::Snowflake;
+
 use super::grammar::{GrammarFault, MAX_DEPTH};
 use super::header::Header;
 pub use super::members::Members;
@@ -23,6 +26,17 @@ pub enum Frame<'a> {
         left_out: u64,
         /// Bytes of the document from the end of the message before (or the document's start) to this
         /// one's end.
+        source_bytes: u64,
+        /// It is known to be archived, if this is its id.
+        archived: Option<Snowflake>,
+    },
+    /// One whole message that is known to be archived, needed no repair and shows nothing that is noticed.
+    Archived {
+        /// Its id.
+        id: Snowflake,
+        /// When it was sent.
+        timestamp: DateTime<Utc>,
+        /// As above.
         source_bytes: u64,
     },
     /// The root object is closed and its counts agree. Whether the document is whole says

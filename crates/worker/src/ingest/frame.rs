@@ -8,6 +8,7 @@
 //! that was stopped closes a half-written message so that it parses, with fields missing and an invented
 //! `messageCount` (DCE 2.47: one stop in five), and then nothing follows.
 
+use dce_core::ids::Snowflake;
 use serde_json::Value;
 
 use super::document::Fault;
@@ -15,6 +16,7 @@ pub use super::document::{DocumentEnd, Frame, FrameError, Members};
 use super::grammar::{Bracket, IN_MESSAGE};
 use super::header::{self, Header};
 use super::scan::{begins_value, whitespace_len};
+use super::skim::{Skimmed, leading_id, skim};
 use super::text::valid_utf8;
 use super::tokens::{Copied, Tokens};
 
@@ -36,8 +38,14 @@ pub struct Framer {
     tokens: Tokens,
     /// The latest key of the root object is `messages`.
     at_messages: bool,
+    /// The next byte is the first behind a message's opening bracket.
+    at_start: bool,
     /// The copy is a whole message that waits for its follower.
     held: bool,
+    /// What is held was skimmed, not copied.
+    skimmed: Option<Skimmed>,
+    /// The id of a message that is known to be archived and is copied all the same.
+    archived: Option<Snowflake>,
     message_count: Option<u64>,
     messages: u64,
     /// Bytes of the chunks before this one.
@@ -90,7 +98,10 @@ impl Framer {
             place: Place::Start { mark: 0 },
             tokens: Tokens::new(max_message),
             at_messages: false,
+            at_start: false,
             held: false,
+            skimmed: None,
+            archived: None,
             message_count: None,
             messages: 0,
             offset: 0,
@@ -106,9 +117,19 @@ impl Framer {
         chunk: &[u8],
         sink: &mut impl FnMut(Frame<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
+        self.push_beside(chunk, &mut |_| false, sink)
+    }
+
+    /// As [`Framer::push`], when it is known of some messages that they are archived.
+    pub fn push_beside<E: From<FrameError>>(
+        &mut self,
+        chunk: &[u8],
+        is_archived: &mut impl FnMut(Snowflake) -> bool,
+        sink: &mut impl FnMut(Frame<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
         let mut at = 0;
         while at < chunk.len() && !matches!(self.place, Place::Broken { .. } | Place::Failed) {
-            let emitted = match self.advance(chunk, &mut at) {
+            let emitted = match self.advance(chunk, &mut at, is_archived) {
                 Ok(None) => Ok(()),
                 Ok(Some(event)) => self.emit(event, sink),
                 Err(Fault::Broken) => {
@@ -146,17 +167,23 @@ impl Framer {
             Event::Header(header) => sink(Frame::Header(header)),
             Event::End => sink(Frame::End { message_count: self.message_count }),
             Event::Followed => {
+                let source_bytes = self.message_end - self.emitted_end;
+                self.emitted_end = self.message_end;
+                self.held = false;
+                self.messages += 1;
+                if let Some(Skimmed { id, timestamp }) = self.skimmed.take() {
+                    sink(Frame::Archived { id, timestamp, source_bytes })?;
+                    self.begin_follower();
+                    return Ok(());
+                }
                 let repaired = self.tokens.take_repairs();
                 let (json, replaced) = valid_utf8(&self.tokens.buf);
                 // What was replaced has moved them.
                 let members = (replaced == 0)
                     .then(|| Members::new(&json, self.tokens.members(), self.tokens.are_in_order()));
                 let (repairs, left_out) = (repaired.saturating_add(replaced), self.tokens.users_left_out());
-                let source_bytes = self.message_end - self.emitted_end;
-                self.emitted_end = self.message_end;
-                self.held = false;
-                self.messages += 1;
-                sink(Frame::Message { json: &json, members, repairs, left_out, source_bytes })?;
+                let archived = self.archived;
+                sink(Frame::Message { json: &json, members, repairs, left_out, source_bytes, archived })?;
                 self.begin_follower();
                 Ok(())
             }
@@ -164,8 +191,16 @@ impl Framer {
     }
 
     /// Reads up to the next event or the chunk's end.
-    fn advance(&mut self, chunk: &[u8], at: &mut usize) -> Result<Option<Event>, Fault> {
+    fn advance(
+        &mut self,
+        chunk: &[u8],
+        at: &mut usize,
+        is_archived: &mut impl FnMut(Snowflake) -> bool,
+    ) -> Result<Option<Event>, Fault> {
         while *at < chunk.len() {
+            if std::mem::take(&mut self.at_start) && self.skim(chunk, at, is_archived)? {
+                continue;
+            }
             if self.tokens.is_between() {
                 if self.tokens.grammar.depth() >= IN_MESSAGE && !self.tokens.leaves_users_out() {
                     self.tokens.copy_simple(chunk, at)?;
@@ -189,6 +224,25 @@ impl Framer {
         self.tokens.forget_left_out();
         self.check_size()?;
         Ok(None)
+    }
+
+    /// Reads over a message that is archived, if it is all in this chunk and needs nothing else. Whether it did.
+    fn skim(
+        &mut self,
+        chunk: &[u8],
+        at: &mut usize,
+        is_archived: &mut impl FnMut(Snowflake) -> bool,
+    ) -> Result<bool, Fault> {
+        let rest = &chunk[*at..];
+        self.archived = leading_id(rest).filter(|id| is_archived(*id));
+        let skimmed = self.archived.and_then(|_| skim(rest)).filter(|(_, len)| *len < self.max_message);
+        let Some((skimmed, len)) = skimmed else { return Ok(false) };
+        self.tokens.grammar.close(Bracket::Object)?;
+        *at += len;
+        self.message_end = self.offset + *at as u64;
+        self.skimmed = Some(skimmed);
+        self.held = true;
+        Ok(true)
     }
 
     /// A token of the outline was copied up to `at`.
@@ -275,6 +329,7 @@ impl Framer {
             self.tokens.restart(TAIL_OPENING);
         } else {
             self.tokens.restart(b"{");
+            self.at_start = true;
         }
     }
 

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 
+use super::archived::Archived;
 use super::block::{Block, Item};
 use super::frame::{Frame, FrameError, Framer, MAX_MESSAGE_BYTES};
 use super::reader::{Delivery, Source};
@@ -22,6 +23,8 @@ const IDLE: (Duration, Duration) = (Duration::from_millis(2), Duration::from_mil
 pub(super) struct Framing<S> {
     /// The documents.
     pub(super) source: S,
+    /// What of them need not be read in full.
+    pub(super) archived: Archived,
     /// Where blocks go.
     pub(super) blocks: mpsc::Sender<Block>,
     /// Where they come back for their buffers.
@@ -58,7 +61,7 @@ impl<S: Source> Framing<S> {
         let mut block = Block::default();
         let read = self.follow(&mut block);
         // Whoever does not take it says why.
-        let _ = self.hand_over(&mut block);
+        let _ = hand_over(&self.blocks, &mut self.emptied, &mut block);
         read
     }
 
@@ -99,7 +102,7 @@ impl<S: Source> Framing<S> {
             }
             if block.is_due {
                 since = None;
-                if self.hand_over(block).is_err() {
+                if hand_over(&self.blocks, &mut self.emptied, block).is_err() {
                     break;
                 }
             }
@@ -108,17 +111,23 @@ impl<S: Source> Framing<S> {
     }
 
     fn frame(&mut self, framer: &mut Framer, chunk: &[u8], block: &mut Block) -> Result<(), Interrupted> {
-        framer.push(chunk, &mut |frame: Frame<'_>| {
+        let Self { archived, blocks, emptied, .. } = self;
+        framer.push_beside(chunk, &mut |id| archived.has(id), &mut |frame: Frame<'_>| {
             block.push(frame);
             if block.is_full() {
-                self.hand_over(block)?;
+                hand_over(blocks, emptied, block)?;
             }
             Ok(())
         })
     }
+}
 
-    fn hand_over(&mut self, block: &mut Block) -> Result<(), NotTaken> {
-        let empty = self.emptied.try_recv().unwrap_or_default();
-        self.blocks.blocking_send(mem::replace(block, empty)).map_err(|_| NotTaken)
-    }
+/// Passes the block on and puts an empty one in its place.
+fn hand_over(
+    blocks: &mpsc::Sender<Block>,
+    emptied: &mut mpsc::Receiver<Block>,
+    block: &mut Block,
+) -> Result<(), NotTaken> {
+    let empty = emptied.try_recv().unwrap_or_default();
+    blocks.blocking_send(mem::replace(block, empty)).map_err(|_| NotTaken)
 }

@@ -2,6 +2,7 @@
 
 use std::mem;
 
+use chrono::{DateTime, Utc};
 use dce_core::ids::Snowflake;
 use tokio::sync::mpsc;
 use uuid::Uuid;
@@ -16,6 +17,8 @@ use super::reader::{Delivery, Documents, Origins, ReadError};
 
 /// Bytes of rows in a batch (measured: more than 2 MB gains nothing).
 const BATCH_BYTES: usize = 2 << 20;
+/// Bytes of documents in a batch, which archived messages fill: DCE's files are deleted batch by batch.
+const BATCH_SOURCE_BYTES: u64 = 8 << 20;
 /// Room for a batch with the message that fills it.
 const BATCH_ROOM: usize = BATCH_BYTES + (256 << 10);
 
@@ -112,6 +115,9 @@ impl Gatherer {
             _ if self.is_skipping => return Ok(()),
             Item::Header(header) => self.begin_document(header),
             Item::Message(placed) => self.take_message(block, placed),
+            Item::Archived { id, timestamp, source_bytes } => {
+                self.take_archived(*id, *timestamp, *source_bytes)
+            }
             Item::Fault(fault) => Err(ReadError::Frame(*fault)),
         };
         match taken {
@@ -144,11 +150,35 @@ impl Gatherer {
         if self.cursor.is_some_and(|cursor| message.id <= cursor) {
             return Ok(());
         }
-        self.batch.push(&message, placed.repairs, placed.source_bytes)?;
+        if placed.archived == Some(message.id) {
+            self.batch.count(message.id, message.timestamp, placed.repairs, placed.source_bytes);
+        } else {
+            self.batch.push(&message, placed.repairs, placed.source_bytes)?;
+        }
         self.batch.note(&notice(&message, placed.left_out));
-        self.in_order &= self.last.is_none_or(|last| last <= message.id);
-        self.last = Some(message.id);
-        if self.batch.is_full(BATCH_BYTES) { self.send() } else { Ok(()) }
+        self.took(message.id)
+    }
+
+    fn take_archived(
+        &mut self,
+        id: Snowflake,
+        timestamp: DateTime<Utc>,
+        source_bytes: u64,
+    ) -> Result<(), ReadError> {
+        if self.cursor.is_some_and(|cursor| id <= cursor) {
+            return Ok(());
+        }
+        self.batch.count(id, timestamp, 0, source_bytes);
+        self.took(id)
+    }
+
+    /// A message is in the batch.
+    fn took(&mut self, id: Snowflake) -> Result<(), ReadError> {
+        self.in_order &= self.last.is_none_or(|last| last <= id);
+        self.last = Some(id);
+        let is_full =
+            self.batch.is_full(BATCH_BYTES) || self.batch.summary().bytes_read >= BATCH_SOURCE_BYTES;
+        if is_full { self.send() } else { Ok(()) }
     }
 
     fn end_part(&mut self, part: u32, end: DocumentEnd) {

@@ -19,6 +19,11 @@ impl IdRange {
         (first <= last).then_some(Self { first, last })
     }
 
+    /// Everything from one id on.
+    pub(super) const fn starting_at(first: Snowflake) -> Self {
+        Self { first, last: Snowflake::new(u64::MAX) }
+    }
+
     /// Everything above one id (`None`: all) up to and including another.
     pub(super) fn above(after: Option<Snowflake>, last: Snowflake) -> Option<Self> {
         let first = match after {

@@ -1,11 +1,15 @@
 //! The batches of one attempt on their way into Postgres: as many at once as there are sessions, each its own
 //! transaction. One COPY keeps one core of the server busy (measured: two sessions write nearly twice as fast as one).
 
+use std::pin::pin;
+
 use dce_core::ids::Snowflake;
-use futures_util::StreamExt;
+use futures_util::future::FusedFuture;
 use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt, StreamExt};
 use tokio::sync::mpsc;
 
+use super::archived::Looks;
 use super::batch::{Batch, SealedBatch};
 use super::reader::Delivery;
 use super::writer::{WriteError, Writer};
@@ -14,14 +18,17 @@ use crate::dce::Parts;
 /// Batches on their way from the reader to the writer, besides the one being filled and those being written.
 pub(crate) const BATCHES_WAITING: usize = 2;
 
-/// Writes what the reader delivers until it has nothing more, or a batch cannot be written. `parts`: DCE's files, which
+/// Writes what the reader delivers until it has nothing more, or a batch cannot be written, and answers what it asks.
+/// `parts`: DCE's files, which
 /// are deleted when all of their messages are committed; `None`: the files are not ours.
 pub async fn write_all(
     writer: &Writer<'_>,
     mut delivered: mpsc::Receiver<Delivery>,
     recycle: mpsc::Sender<Batch>,
+    looks: Looks,
     parts: Option<&Parts>,
 ) -> Result<(), WriteError> {
+    let mut looking = pin!(looks.answer(writer.sessions()).fuse());
     let mut under_way = FuturesUnordered::new();
     let mut number = 0;
     let mut reached = None;
@@ -40,6 +47,7 @@ pub async fn write_all(
                 Some(Delivery::PartRead(part)) => read.push((number, part)),
                 None => open = false,
             },
+            () = &mut looking, if !looking.is_terminated() => {}
             Some(written) = under_way.next() => {
                 // Full or gone: then the buffer is freed.
                 let _ = recycle.try_send(written?);

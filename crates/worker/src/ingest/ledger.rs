@@ -84,7 +84,7 @@ impl Ledger {
     fn settle(&mut self, summary: &Summary) {
         let at = &mut self.settled;
         at.bytes_read = at.bytes_read.saturating_add_unsigned(summary.bytes_read);
-        at.message_count = at.message_count.saturating_add_unsigned(summary.rows);
+        at.message_count = at.message_count.saturating_add_unsigned(summary.messages);
         at.repaired_count = at.repaired_count.saturating_add_unsigned(summary.repaired_messages);
         at.counters.add(&summary.counters);
         if let Some(span) = summary.span {
@@ -138,7 +138,7 @@ mod tests {
             oldest_at: at,
             newest_at: at,
         };
-        Summary { rows: 10, bytes_read: 100, span: Some(span), ..Summary::default() }
+        Summary { messages: 10, bytes_read: 100, span: Some(span), ..Summary::default() }
     }
 
     proptest! {

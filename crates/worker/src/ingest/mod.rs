@@ -1,6 +1,7 @@
 //! From the bytes DCE writes to rows in Postgres.
 
 mod append;
+pub mod archived;
 pub mod batch;
 mod block;
 pub mod books;
@@ -25,6 +26,7 @@ pub mod reader;
 mod rows;
 mod scan;
 pub mod sessions;
+mod skim;
 mod text;
 mod timestamp;
 mod tokens;

@@ -48,9 +48,8 @@ pub(super) async fn look(
     on_conflict: OnConflict,
     answers_for: Option<IdRange>,
 ) -> Result<Found, StoreError> {
-    let own = batch.summary().span.and_then(|span| IdRange::new(span.lowest_id, span.highest_id));
-    let Some(range) = answers_for.or(own) else { return Ok(Found::default()) };
     let mut look = Look::new(batch, answers_for.is_some());
+    let Some(range) = answers_for.or_else(|| look.range()) else { return Ok(Found::default()) };
     let limit = DENSE_AT_LEAST.max(look.places.len().saturating_mul(DENSEST));
     if look.at(connection, on_conflict, range.texts(batch.channel_id()), limit).await? >= limit {
         look = Look::new(batch, answers_for.is_some());
@@ -80,6 +79,12 @@ impl<'a> Look<'a> {
         places.dedup_by_key(|(id, _)| *id);
         let archived = vec![false; batch.ids().len()];
         Self { batch, looks_for_missing, places, archived, found: Found::default() }
+    }
+
+    /// From the lowest to the highest id; `None`: there are no rows.
+    fn range(&self) -> Option<IdRange> {
+        let (lowest, highest) = (self.places.first()?, self.places.last()?);
+        IdRange::new(lowest.0, highest.0)
     }
 
     fn place(&self, id: Snowflake) -> Option<usize> {

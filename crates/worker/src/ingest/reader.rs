@@ -10,6 +10,7 @@ use dce_core::ids::Snowflake;
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
+use super::archived::Archived;
 use super::batch::{Batch, RowTooLarge, SealedBatch};
 use super::frame::FrameError;
 use super::framing::Framing;
@@ -115,6 +116,8 @@ pub struct Reader<S> {
     /// Everything up to here is committed and counted; DCE's `--after` is exact (DCE 2.47: docs/dce.md), so what comes from
     /// below was not asked for.
     pub cursor: Option<Snowflake>,
+    /// What of it need not be read in full.
+    pub archived: Archived,
     /// Where the batches go; bounded, so that a slow database slows the reader.
     pub deliveries: mpsc::Sender<Delivery>,
     /// Where written batches come back for their buffers.
@@ -125,10 +128,10 @@ impl<S: Source> Reader<S> {
     /// Reads until DCE has ended and everything it wrote has been delivered. Whole messages before an error are
     /// delivered too.
     pub fn read(self) -> Result<Documents, ReadError> {
-        let Self { source, origins, channel_id, job_id, cursor, deliveries, recycled } = self;
+        let Self { source, origins, channel_id, job_id, cursor, archived, deliveries, recycled } = self;
         let (blocks, framed) = mpsc::channel(BLOCKS_WAITING);
         let (recycle, emptied) = mpsc::channel(BLOCKS_WAITING + 1);
-        let framing = Framing { source, blocks, emptied, deliveries: deliveries.clone() };
+        let framing = Framing { source, archived, blocks, emptied, deliveries: deliveries.clone() };
         let gatherer = Gatherer::new(origins, channel_id, job_id, cursor, deliveries, recycled);
         thread::scope(|scope| {
             let gathering = thread::Builder::new()
@@ -217,6 +220,7 @@ mod tests {
             channel_id: CHANNEL.to_string().parse().unwrap(),
             job_id: Uuid::nil(),
             cursor: None,
+            archived: Archived::unknown(),
             deliveries,
             recycled,
         };
@@ -301,7 +305,7 @@ mod tests {
         let said = [document(CHANNEL, &[message(1), message(2)]), Said::Idle];
         let (reading, mut delivered) = begin(Origins::OwnDce, said);
         let rows = iter::from_fn(|| delivered.blocking_recv()).find_map(|delivery| match delivery {
-            Delivery::Rows { batch, .. } => Some(batch.summary().rows),
+            Delivery::Rows { batch, .. } => Some(batch.summary().messages),
             _ => None,
         });
         assert_eq!(rows, Some(2), "though the document goes on");

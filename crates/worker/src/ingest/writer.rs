@@ -95,6 +95,11 @@ impl<'a> Writer<'a> {
         self.sessions.limit()
     }
 
+    /// Where batches are written, and what is archived is looked up.
+    pub(super) const fn sessions(&self) -> &'a Sessions {
+        self.sessions
+    }
+
     /// How far the run is, as far as it was told.
     pub const fn books(&self) -> &Books {
         &self.books

@@ -51,7 +51,14 @@ pub(crate) fn read_limited<'a>(max_message: usize, chunks: impl IntoIterator<Ite
             assert_eq!(end, None, "nothing comes after the end");
             match frame {
                 Frame::Header(read) => assert!(header.replace(*read).is_none(), "one header"),
-                Frame::Message { json, members, repairs: count, left_out: users, source_bytes: bytes } => {
+                Frame::Message {
+                    json,
+                    members,
+                    repairs: count,
+                    left_out: users,
+                    source_bytes: bytes,
+                    ..
+                } => {
                     if let Some(members) = members {
                         assert_eq!(Message::of(json, members), Message::parse(json));
                     }
@@ -62,6 +69,7 @@ pub(crate) fn read_limited<'a>(max_message: usize, chunks: impl IntoIterator<Ite
                     source_bytes += bytes;
                     assert!(source_bytes < pushed, "a message's follower was read");
                 }
+                Frame::Archived { .. } => unreachable!("nothing was said to be archived"),
                 Frame::End { message_count } => end = Some(EndFrame { message_count }),
             }
             Ok(())

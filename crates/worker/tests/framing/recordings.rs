@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::reading::{Reading, read};
 
-fn recording(case: &str, file: &str) -> Vec<u8> {
+pub(crate) fn recording(case: &str, file: &str) -> Vec<u8> {
     let path: PathBuf =
         [env!("CARGO_MANIFEST_DIR"), "../testkit/recordings", case, "out", file].iter().collect();
     std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
@@ -46,7 +46,7 @@ fn read_whole(case: &str, file: &str) -> Reading {
     for json in &reading.messages {
         batch.push(&Message::parse(json).unwrap(), 0, 0).unwrap();
     }
-    assert_eq!(batch.summary().rows, messages);
+    assert_eq!(batch.summary().messages, messages);
     reading
 }
 

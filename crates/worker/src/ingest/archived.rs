@@ -1,0 +1,307 @@
+//! What is archived from a message on, so that the reader need not make rows of it.
+//!
+//! A hint that saves work: of a message that it does not know the writer finds out. Ids come in pieces, each asked for while
+//! the one before is used. Nobody waits for the first one, so that what is new is read at once.
+
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::time::Duration;
+
+use dce_core::export::conflict::OnConflict;
+use dce_core::ids::Snowflake;
+use dce_core::store::runs::ClaimedRun;
+use dce_core::store::{StoreError, messages};
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+use super::id_range::IdRange;
+use super::sessions::Sessions;
+
+/// Ids asked for at once: 128 kB of them.
+const PIECE: usize = 16 << 10;
+/// Questions beyond those that were worth asking: where few of the ids come up, as with a filter or in a document that is
+/// not in the order of its ids, looking for each message is cheaper.
+const SPARE_QUESTIONS: usize = 4;
+/// Messages that were found archived make one more question worth asking.
+const WORTH_ASKING: usize = 1 << 10;
+/// How long the reader waits for the next piece where everything was archived so far; then it reads in full.
+const WAIT: Duration = Duration::from_secs(1);
+/// How long one question may take.
+const LIMIT: Duration = Duration::from_secs(30);
+
+/// The reader's side.
+#[derive(Debug)]
+pub struct Archived {
+    /// `None`: there is nothing to be asked any more.
+    asking: Option<Asking>,
+    piece: Option<Piece>,
+    questions: usize,
+    found: usize,
+}
+
+#[derive(Debug)]
+struct Asking {
+    questions: mpsc::UnboundedSender<Snowflake>,
+    answers: Receiver<Piece>,
+    /// The question that is under way.
+    asked: Option<Snowflake>,
+    /// It has been waited for in vain.
+    is_late: bool,
+}
+
+/// Archived ids from one id on to another, in their order.
+#[derive(Debug)]
+struct Piece {
+    from: Snowflake,
+    to: Snowflake,
+    ids: Vec<Snowflake>,
+    /// The next one that is likely to come.
+    next: usize,
+}
+
+/// The database's side.
+#[derive(Debug)]
+pub struct Looks {
+    channel_id: Snowflake,
+    questions: mpsc::UnboundedReceiver<Snowflake>,
+    answers: Sender<Piece>,
+}
+
+/// Both sides for a run. One that may change what is archived has to read everything.
+pub fn archived_of(run: &ClaimedRun) -> (Archived, Looks) {
+    let (questions, asked) = mpsc::unbounded_channel();
+    let (answers, answered) = channel();
+    let asking = (run.options.on_conflict == OnConflict::Ignore).then_some(Asking {
+        questions,
+        answers: answered,
+        asked: None,
+        is_late: false,
+    });
+    let looks = Looks { channel_id: run.channel_id, questions: asked, answers };
+    (Archived { asking, ..Archived::unknown() }, looks)
+}
+
+impl Archived {
+    /// Nothing is known.
+    pub fn unknown() -> Self {
+        Self { asking: None, piece: None, questions: 0, found: 0 }
+    }
+
+    /// Whether a message is known to be archived.
+    pub(super) fn has(&mut self, id: Snowflake) -> bool {
+        if !self.covers(id) && !self.turn_to(id) {
+            return false;
+        }
+        let has = self.piece.as_mut().is_some_and(|piece| piece.has(id));
+        self.found += usize::from(has);
+        has
+    }
+
+    fn covers(&self, id: Snowflake) -> bool {
+        self.piece.as_ref().is_some_and(|piece| (piece.from..=piece.to).contains(&id))
+    }
+
+    /// Takes the piece that covers this id if it is there, and asks for it otherwise.
+    fn turn_to(&mut self, id: Snowflake) -> bool {
+        let Some(asking) = &mut self.asking else { return false };
+        if let Some(from) = asking.asked {
+            let is_next = self.piece.as_ref().is_some_and(|piece| piece.to < from && piece.to < id);
+            match asking.answer(is_next) {
+                Ok(Some(piece)) => self.piece = Some(piece),
+                Ok(None) => return false,
+                Err(Gone) => {
+                    self.asking = None;
+                    return false;
+                }
+            }
+        }
+        let covers = self.covers(id);
+        self.ask(if covers { self.piece.as_ref().and_then(Piece::beyond) } else { Some(id) });
+        covers
+    }
+
+    fn ask(&mut self, from: Option<Snowflake>) {
+        let (Some(asking), Some(from)) = (&mut self.asking, from) else { return };
+        if self.questions > SPARE_QUESTIONS + self.found / WORTH_ASKING {
+            self.asking = None;
+        } else if asking.questions.send(from).is_ok() {
+            asking.asked = Some(from);
+            self.questions += 1;
+        }
+    }
+}
+
+/// Nobody answers any more.
+struct Gone;
+
+impl Asking {
+    /// The answer, if it is there, or comes while it is waited for.
+    fn answer(&mut self, is_worth_waiting: bool) -> Result<Option<Piece>, Gone> {
+        let wait = if is_worth_waiting && !self.is_late { WAIT } else { Duration::ZERO };
+        match self.answers.recv_timeout(wait) {
+            Ok(piece) => {
+                (self.asked, self.is_late) = (None, false);
+                Ok(Some(piece))
+            }
+            Err(RecvTimeoutError::Timeout) => {
+                self.is_late |= is_worth_waiting;
+                Ok(None)
+            }
+            Err(RecvTimeoutError::Disconnected) => Err(Gone),
+        }
+    }
+}
+
+impl Piece {
+    /// `ids`: the lowest ones from `from` on, at most [`PIECE`].
+    fn new(from: Snowflake, mut ids: Vec<Snowflake>) -> Self {
+        ids.sort_unstable(); // as they come
+        let to = ids.last().filter(|_| ids.len() >= PIECE);
+        Self { from, to: to.copied().unwrap_or(Snowflake::new(u64::MAX)), ids, next: 0 }
+    }
+
+    /// Where the next one begins.
+    fn beyond(&self) -> Option<Snowflake> {
+        self.to.get().checked_add(1).map(Snowflake::new)
+    }
+
+    fn has(&mut self, id: Snowflake) -> bool {
+        if self.ids.get(self.next) != Some(&id) {
+            match self.ids.binary_search(&id) {
+                Ok(at) => self.next = at,
+                Err(_) => return false,
+            }
+        }
+        self.next += 1;
+        true
+    }
+}
+
+impl Looks {
+    /// Answers until nobody asks any more, or the database does not answer: then the reader goes on without.
+    pub(super) async fn answer(mut self, sessions: &Sessions) {
+        while let Some(from) = self.questions.recv().await {
+            let looked = timeout(LIMIT, self.look(sessions, from)).await;
+            match looked.unwrap_or(Err(StoreError::TimedOut(LIMIT))) {
+                Ok(piece) => {
+                    if self.answers.send(piece).is_err() {
+                        return;
+                    }
+                }
+                Err(error) => {
+                    tracing::debug!(channel_id = %self.channel_id, error = %error, "archived.unknown");
+                    return;
+                }
+            }
+        }
+    }
+
+    async fn look(&self, sessions: &Sessions, from: Snowflake) -> Result<Piece, StoreError> {
+        let ranges = IdRange::starting_at(from).texts(self.channel_id);
+        let mut session = sessions.acquire().await?;
+        let at_most = i64::try_from(PIECE).unwrap_or(i64::MAX);
+        let ids = messages::ids(&mut session.connection, &ranges, at_most).await?;
+        session.give_back();
+        Ok(Piece::new(from, ids.iter().filter_map(|id| id.parse().ok()).collect()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::*;
+
+    const fn id(value: usize) -> Snowflake {
+        Snowflake::new(value as u64)
+    }
+
+    fn both() -> (Archived, Looks) {
+        let (questions, asked) = mpsc::unbounded_channel();
+        let (answers, answered) = channel();
+        let asking = Asking { questions, answers: answered, asked: None, is_late: false };
+        let archived = Archived { asking: Some(asking), ..Archived::unknown() };
+        (archived, Looks { channel_id: id(1), questions: asked, answers })
+    }
+
+    impl Looks {
+        /// Answers what was asked, as if these were archived. Returns from where on.
+        fn answer_of(&mut self, archived: impl Iterator<Item = usize>) -> Option<usize> {
+            let from = self.questions.try_recv().ok()?;
+            let ids = archived.map(id).filter(|id| *id >= from).take(PIECE).collect();
+            self.answers.send(Piece::new(from, ids)).ok()?;
+            usize::try_from(from.get()).ok()
+        }
+    }
+
+    #[test]
+    fn what_is_there_is_known_from_the_first_answer_on() {
+        let (mut archived, mut looks) = both();
+        assert!(!archived.has(id(10)), "and nobody waits for it");
+        assert_eq!(looks.answer_of((11..20).step_by(2)), Some(10));
+        let has: Vec<_> = (11..25).filter(|value| archived.has(id(*value))).collect();
+        assert_eq!(has, [11, 13, 15, 17, 19]);
+        assert_eq!(looks.answer_of(0..0), None, "there is nothing beyond");
+        assert!(!archived.has(id(9)), "it was not asked about");
+        assert_eq!(looks.answer_of(9..10), Some(9));
+        assert!(archived.has(id(9)));
+    }
+
+    #[test]
+    fn each_piece_is_asked_for_while_the_one_before_is_used_and_then_waited_for() {
+        let (mut archived, mut looks) = both();
+        assert!(!archived.has(id(0)));
+        assert_eq!(looks.answer_of(0..3 * PIECE), Some(0));
+        assert!(archived.has(id(1)));
+        let answering = thread::spawn(move || {
+            let asked = [(), ()].map(|()| {
+                loop {
+                    if let Some(from) = looks.answer_of(0..3 * PIECE) {
+                        break from;
+                    }
+                    thread::yield_now();
+                }
+            });
+            (looks, asked)
+        });
+        assert!((2..3 * PIECE).all(|value| archived.has(id(value))));
+        let (mut looks, asked) = answering.join().unwrap();
+        assert_eq!(asked, [PIECE, 2 * PIECE]);
+        assert_eq!(looks.answer_of(0..0), Some(3 * PIECE), "it was full, so there may be more");
+    }
+
+    #[test]
+    fn nobody_goes_on_asking_where_few_of_the_ids_come_up() {
+        for ids in [(1..100_000_000).step_by(PIECE).collect::<Vec<_>>(), (1..100_000).rev().collect()] {
+            let (mut archived, mut looks) = both();
+            let mut questions = 0;
+            for value in ids {
+                archived.has(id(value));
+                questions += usize::from(looks.answer_of(0..100_000_000).is_some());
+            }
+            assert!((2..=SPARE_QUESTIONS + 2).contains(&questions), "{questions}");
+        }
+    }
+
+    #[test]
+    fn without_answers_nothing_is_known() {
+        let (mut archived, looks) = both();
+        assert!(!archived.has(id(1)));
+        drop(looks);
+        assert!(!archived.has(id(2)) && !archived.has(id(3)));
+        assert!(archived.asking.is_none());
+        assert!(!Archived::unknown().has(id(1)));
+    }
+
+    #[test]
+    fn a_late_piece_is_waited_for_once() {
+        let (mut archived, mut looks) = both();
+        assert!(!archived.has(id(0)));
+        assert_eq!(looks.answer_of(0..PIECE), Some(0));
+        assert!(archived.has(id(1)));
+        // Each wait would take a second.
+        let known = (PIECE..PIECE + 10_000).filter(|value| archived.has(id(*value))).count();
+        assert_eq!(known, 0);
+        assert_eq!(looks.answer_of(0..2 * PIECE), Some(PIECE));
+        assert!(archived.has(id(PIECE + 10_001)));
+    }
+}
