@@ -35,6 +35,13 @@ async fn every_table_has_row_level_security_and_nothing_is_granted_to_everybody(
     assert_eq!(strings(&store.pool, granted).await, [""; 0], "extensions apart");
 }
 
+#[tokio::test]
+async fn messages_have_no_volatile_default_because_copy_would_insert_one_by_one() {
+    let store = Store::new().await;
+    let defaults = "SELECT pg_get_expr(adbin, adrelid) FROM pg_attrdef WHERE adrelid = 'messages'::regclass";
+    assert_eq!(strings(&store.pool, defaults).await, ["now()"]);
+}
+
 /// A database laid out like Supabase's, and the URL of its owner, who is no superuser.
 async fn like_supabase() -> (TestDatabase, String) {
     let database = TestDatabase::empty().await;
