@@ -1,7 +1,8 @@
 //! What is archived from a message on, so that the reader need not make rows of it.
 //!
 //! A hint that saves work: of a message that it does not know the writer finds out. Ids come in pieces, each asked for while
-//! the one before is used. Nobody waits for the first one, so that what is new is read at once.
+//! the one before is used. Nobody waits for the first one, so that what is new is read at once, and a few messages do not
+//! pay for a question.
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
@@ -18,6 +19,8 @@ use super::sessions::Sessions;
 
 /// Ids asked for at once: 128 kB of them.
 const PIECE: usize = 16 << 10;
+/// Messages that are read without asking.
+const FEW: usize = 500;
 /// Questions beyond those that were worth asking: where few of the ids come up, as with a filter or in a document that is
 /// not in the order of its ids, looking for each message is cheaper.
 const SPARE_QUESTIONS: usize = 4;
@@ -34,6 +37,8 @@ pub struct Archived {
     /// `None`: there is nothing to be asked any more.
     asking: Option<Asking>,
     piece: Option<Piece>,
+    /// Messages that were read before the first question.
+    unasked: usize,
     questions: usize,
     found: usize,
 }
@@ -83,11 +88,15 @@ pub fn archived_of(run: &ClaimedRun) -> (Archived, Looks) {
 impl Archived {
     /// Nothing is known.
     pub fn unknown() -> Self {
-        Self { asking: None, piece: None, questions: 0, found: 0 }
+        Self { asking: None, piece: None, unasked: 0, questions: 0, found: 0 }
     }
 
     /// Whether a message is known to be archived.
     pub(super) fn has(&mut self, id: Snowflake) -> bool {
+        if self.unasked < FEW {
+            self.unasked += 1;
+            return false;
+        }
         if !self.covers(id) && !self.turn_to(id) {
             return false;
         }
@@ -219,7 +228,9 @@ mod tests {
         let (questions, asked) = mpsc::unbounded_channel();
         let (answers, answered) = channel();
         let asking = Asking { questions, answers: answered, asked: None, is_late: false };
-        let archived = Archived { asking: Some(asking), ..Archived::unknown() };
+        let mut archived = Archived { asking: Some(asking), ..Archived::unknown() };
+        assert!(!(0..FEW).any(|value| archived.has(id(value))));
+        assert!(asked.is_empty(), "a few messages are read without asking");
         (archived, Looks { channel_id: id(1), questions: asked, answers })
     }
 
