@@ -19,8 +19,7 @@ use crate::dce::Parts;
 pub(crate) const BATCHES_WAITING: usize = 2;
 
 /// Writes what the reader delivers until it has nothing more, or a batch cannot be written, and answers what it asks.
-/// `parts`: DCE's files, which
-/// are deleted when all of their messages are committed; `None`: the files are not ours.
+/// `parts`: DCE's files, which are deleted when all of their messages are committed; `None`: the files are not ours.
 pub async fn write_all(
     writer: &Writer<'_>,
     mut delivered: mpsc::Receiver<Delivery>,
@@ -34,7 +33,8 @@ pub async fn write_all(
     let mut reached = None;
     let mut read: Vec<(u64, u32)> = Vec::new();
     let mut open = true;
-    while open || !under_way.is_empty() {
+    // An answer that is under way is waited for: cut off, it would cost its session.
+    while open || !under_way.is_empty() || !looking.is_terminated() {
         tokio::select! {
             delivery = delivered.recv(), if open && under_way.len() < writer.lanes() => match delivery {
                 Some(Delivery::Channel(header)) => writer.books().describe((*header).into()),
