@@ -2,15 +2,17 @@
 //!
 //! A hint that saves work: of a message that it does not know the writer finds out. Ids come in pieces, each asked for while
 //! the one before is used. Nobody waits for the first one, so that what is new is read at once, and a few messages do not
-//! pay for a question.
+//! pay for a question. A piece says what was archived when it was asked for: what is deleted while it is used, some 16,000
+//! messages long, comes back with the next export.
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
 use dce_core::export::conflict::OnConflict;
 use dce_core::ids::Snowflake;
+use dce_core::store::StoreError;
+use dce_core::store::messages;
 use dce_core::store::runs::ClaimedRun;
-use dce_core::store::{StoreError, messages};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
@@ -26,10 +28,10 @@ const FEW: usize = 500;
 const SPARE_QUESTIONS: usize = 4;
 /// Messages that were found archived make one more question worth asking.
 const WORTH_ASKING: usize = 1 << 10;
-/// How long the reader waits for the next piece where everything was archived so far; then it reads in full.
+/// How long the reader waits for a piece that it asked for ahead; then it reads in full.
 const WAIT: Duration = Duration::from_secs(1);
 /// How long one question may take.
-const LIMIT: Duration = Duration::from_secs(30);
+const LIMIT: Duration = Duration::from_secs(10);
 
 /// The reader's side.
 #[derive(Debug)]
@@ -58,6 +60,8 @@ struct Asking {
 struct Piece {
     from: Snowflake,
     to: Snowflake,
+    /// There may be more beyond.
+    is_full: bool,
     ids: Vec<Snowflake>,
     /// The next one that is likely to come.
     next: usize,
@@ -130,11 +134,12 @@ impl Archived {
 
     fn ask(&mut self, from: Option<Snowflake>) {
         let (Some(asking), Some(from)) = (&mut self.asking, from) else { return };
-        if self.questions > SPARE_QUESTIONS + self.found / WORTH_ASKING {
-            self.asking = None;
-        } else if asking.questions.send(from).is_ok() {
+        let is_worth_it = self.questions <= SPARE_QUESTIONS + self.found / WORTH_ASKING;
+        if is_worth_it && asking.questions.send(from).is_ok() {
             asking.asked = Some(from);
             self.questions += 1;
+        } else {
+            self.asking = None;
         }
     }
 }
@@ -161,16 +166,22 @@ impl Asking {
 }
 
 impl Piece {
-    /// `ids`: the lowest ones from `from` on, at most [`PIECE`].
-    fn new(from: Snowflake, mut ids: Vec<Snowflake>) -> Self {
+    /// `ids`: the lowest ones of the range, at most [`PIECE`].
+    fn new(range: IdRange, mut ids: Vec<Snowflake>) -> Self {
         ids.sort_unstable(); // as they come
-        let to = ids.last().filter(|_| ids.len() >= PIECE);
-        Self { from, to: to.copied().unwrap_or(Snowflake::new(u64::MAX)), ids, next: 0 }
+        let full_to = ids.last().copied().filter(|_| ids.len() >= PIECE);
+        Self {
+            from: range.first(),
+            to: full_to.unwrap_or(range.last()),
+            is_full: full_to.is_some(),
+            ids,
+            next: 0,
+        }
     }
 
-    /// Where the next one begins.
+    /// Where the next one begins; `None`: none is expected.
     fn beyond(&self) -> Option<Snowflake> {
-        self.to.get().checked_add(1).map(Snowflake::new)
+        self.to.get().checked_add(1).filter(|_| self.is_full).map(Snowflake::new)
     }
 
     fn has(&mut self, id: Snowflake) -> bool {
@@ -205,12 +216,23 @@ impl Looks {
     }
 
     async fn look(&self, sessions: &Sessions, from: Snowflake) -> Result<Piece, StoreError> {
-        let ranges = IdRange::starting_at(from).texts(self.channel_id);
+        let range = IdRange::alike(from);
         let mut session = sessions.acquire().await?;
         let at_most = i64::try_from(PIECE).unwrap_or(i64::MAX);
-        let ids = messages::ids(&mut session.connection, &ranges, at_most).await?;
+        let ids = messages::ids(&mut session.connection, &range.texts(self.channel_id), at_most).await?;
         session.give_back();
-        Ok(Piece::new(from, ids.iter().filter_map(|id| id.parse().ok()).collect()))
+        Ok(Piece::new(range, ids.iter().filter_map(|id| id.parse().ok()).collect()))
+    }
+}
+
+#[cfg(test)]
+impl Archived {
+    /// These are known, and nothing else.
+    pub(super) fn known(ids: &[u64]) -> Self {
+        let ids = ids.iter().copied().map(Snowflake::new).collect();
+        let piece = IdRange::above(None, Snowflake::new(u64::MAX)).map(|all| Piece::new(all, ids));
+        let piece = piece.map(|piece| Piece { to: Snowflake::new(u64::MAX), ..piece });
+        Self { piece, unasked: FEW, ..Self::unknown() }
     }
 }
 
@@ -238,8 +260,9 @@ mod tests {
         /// Answers what was asked, as if these were archived. Returns from where on.
         fn answer_of(&mut self, archived: impl Iterator<Item = usize>) -> Option<usize> {
             let from = self.questions.try_recv().ok()?;
+            let range = IdRange::above(Some(from.before()), id(usize::MAX))?;
             let ids = archived.map(id).filter(|id| *id >= from).take(PIECE).collect();
-            self.answers.send(Piece::new(from, ids)).ok()?;
+            self.answers.send(Piece { from, ..Piece::new(range, ids) }).ok()?;
             usize::try_from(from.get()).ok()
         }
     }

@@ -45,7 +45,7 @@ pub struct Framer {
     /// What is held was skimmed, not copied.
     skimmed: Option<Skimmed>,
     /// The id of a message that is known to be archived and is copied all the same.
-    archived: Option<Snowflake>,
+    known_id: Option<Snowflake>,
     message_count: Option<u64>,
     messages: u64,
     /// Bytes of the chunks before this one.
@@ -101,7 +101,7 @@ impl Framer {
             at_start: false,
             held: false,
             skimmed: None,
-            archived: None,
+            known_id: None,
             message_count: None,
             messages: 0,
             offset: 0,
@@ -182,7 +182,7 @@ impl Framer {
                 let members = (replaced == 0)
                     .then(|| Members::new(&json, self.tokens.members(), self.tokens.are_in_order()));
                 let (repairs, left_out) = (repaired.saturating_add(replaced), self.tokens.users_left_out());
-                let archived = self.archived;
+                let archived = self.known_id;
                 sink(Frame::Message { json: &json, members, repairs, left_out, source_bytes, archived })?;
                 self.begin_follower();
                 Ok(())
@@ -234,8 +234,8 @@ impl Framer {
         is_archived: &mut impl FnMut(Snowflake) -> bool,
     ) -> Result<bool, Fault> {
         let rest = &chunk[*at..];
-        self.archived = leading_id(rest).filter(|id| is_archived(*id));
-        let skimmed = self.archived.and_then(|_| skim(rest)).filter(|(_, len)| *len < self.max_message);
+        self.known_id = leading_id(rest).filter(|id| is_archived(*id));
+        let skimmed = self.known_id.and_then(|_| skim(rest)).filter(|(_, len)| *len < self.max_message);
         let Some((skimmed, len)) = skimmed else { return Ok(false) };
         self.tokens.grammar.close(Bracket::Object)?;
         *at += len;

@@ -19,9 +19,22 @@ impl IdRange {
         (first <= last).then_some(Self { first, last })
     }
 
-    /// Everything from one id on.
-    pub(super) const fn starting_at(first: Snowflake) -> Self {
-        Self { first, last: Snowflake::new(u64::MAX) }
+    /// From one id to the last that has as many digits and the same first one. As text ids of other lengths lie between them:
+    /// few, as long as the first digit is the same, but nearly all of a channel's if the range ends with the largest number.
+    pub(super) fn alike(first: Snowflake) -> Self {
+        let unit = 10_u64.pow(first.get().checked_ilog10().unwrap_or(0));
+        let next = (first.get() / unit + 1).checked_mul(unit);
+        Self { first, last: Snowflake::new(next.map_or(u64::MAX, |next| next - 1)) }
+    }
+
+    /// Its first id.
+    pub(super) const fn first(self) -> Snowflake {
+        self.first
+    }
+
+    /// Its last id.
+    pub(super) const fn last(self) -> Snowflake {
+        self.last
     }
 
     /// Everything above one id (`None`: all) up to and including another.
@@ -56,6 +69,22 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn ids_that_are_alike_have_their_length_and_first_digit_in_common() {
+        for (first, last) in [
+            (0, 0),
+            (1, 1),
+            (10, 19),
+            (987, 999),
+            (1_257_995_925_154_955_791, 1_999_999_999_999_999_999),
+            (900_000_000_000_000_000, 999_999_999_999_999_999),
+            (10_000_000_000_000_000_000, u64::MAX),
+        ] {
+            let alike = IdRange::alike(Snowflake::new(first));
+            assert_eq!((alike.first().get(), alike.last().get()), (first, last));
+        }
+    }
 
     fn texts(first: u64, last: u64) -> Vec<(String, String)> {
         let range = IdRange::new(Snowflake::new(first), Snowflake::new(last)).unwrap();

@@ -2,12 +2,14 @@
 //! transaction. One COPY keeps one core of the server busy (measured: two sessions write nearly twice as fast as one).
 
 use std::pin::pin;
+use std::time::Duration;
 
 use dce_core::ids::Snowflake;
 use futures_util::future::FusedFuture;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 
 use super::archived::Looks;
 use super::batch::{Batch, SealedBatch};
@@ -17,6 +19,9 @@ use crate::dce::Parts;
 
 /// Batches on their way from the reader to the writer, besides the one being filled and those being written.
 pub(crate) const BATCHES_WAITING: usize = 2;
+
+/// How long a look at what is archived may go on when everything is written.
+const LAST_LOOK: Duration = Duration::from_millis(250);
 
 /// Writes what the reader delivers until it has nothing more, or a batch cannot be written, and answers what it asks.
 /// `parts`: DCE's files, which are deleted when all of their messages are committed; `None`: the files are not ours.
@@ -33,8 +38,7 @@ pub async fn write_all(
     let mut reached = None;
     let mut read: Vec<(u64, u32)> = Vec::new();
     let mut open = true;
-    // An answer that is under way is waited for: cut off, it would cost its session.
-    while open || !under_way.is_empty() || !looking.is_terminated() {
+    while open || !under_way.is_empty() {
         tokio::select! {
             delivery = delivered.recv(), if open && under_way.len() < writer.lanes() => match delivery {
                 Some(Delivery::Channel(header)) => writer.books().describe((*header).into()),
@@ -57,6 +61,10 @@ pub async fn write_all(
             let low_water = writer.books().low_water();
             read.retain(|(batches, part)| *batches > low_water || !delete(parts, *part));
         }
+    }
+    if !looking.is_terminated() {
+        // Nobody needs the answer, but cut off at once it would cost its session.
+        let _ = timeout(LAST_LOOK, looking).await;
     }
     Ok(())
 }

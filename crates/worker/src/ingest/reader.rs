@@ -150,6 +150,7 @@ mod tests {
     use std::iter;
 
     use super::*;
+    use crate::ingest::batch::Summary;
 
     const CHANNEL: u64 = 7;
 
@@ -206,12 +207,17 @@ mod tests {
         documents: Result<Documents, ReadError>,
         ids: Vec<u64>,
         parts: Vec<u32>,
+        summaries: Vec<Summary>,
     }
 
     type Reading = thread::JoinHandle<Result<Documents, ReadError>>;
 
     /// Reads on a thread of its own, as it is done outside of tests.
-    fn begin(origins: Origins, said: impl IntoIterator<Item = Said>) -> (Reading, mpsc::Receiver<Delivery>) {
+    fn begin(
+        origins: Origins,
+        said: impl IntoIterator<Item = Said>,
+        archived: Archived,
+    ) -> (Reading, mpsc::Receiver<Delivery>) {
         let (deliveries, delivered) = mpsc::channel(2);
         let (_, recycled) = mpsc::channel(3);
         let reader = Reader {
@@ -220,7 +226,7 @@ mod tests {
             channel_id: CHANNEL.to_string().parse().unwrap(),
             job_id: Uuid::nil(),
             cursor: None,
-            archived: Archived::unknown(),
+            archived,
             deliveries,
             recycled,
         };
@@ -229,16 +235,23 @@ mod tests {
 
     /// Reads, and takes everything.
     fn read(origins: Origins, said: impl IntoIterator<Item = Said>) -> Read {
-        let (reading, mut delivered) = begin(origins, said);
-        let (mut ids, mut parts) = (Vec::new(), Vec::new());
+        read_beside(origins, said, Archived::unknown())
+    }
+
+    fn read_beside(origins: Origins, said: impl IntoIterator<Item = Said>, archived: Archived) -> Read {
+        let (reading, mut delivered) = begin(origins, said, archived);
+        let (mut ids, mut parts, mut summaries) = (Vec::new(), Vec::new(), Vec::new());
         while let Some(delivery) = delivered.blocking_recv() {
             match delivery {
                 Delivery::Channel(header) => assert_eq!(header.channel.id.get(), CHANNEL),
-                Delivery::Rows { batch, .. } => ids.extend(batch.ids().map(Snowflake::get)),
+                Delivery::Rows { batch, .. } => {
+                    ids.extend(batch.ids().map(Snowflake::get));
+                    summaries.push(*batch.summary());
+                }
                 Delivery::PartRead(part) => parts.push(part),
             }
         }
-        Read { documents: reading.join().unwrap(), ids, parts }
+        Read { documents: reading.join().unwrap(), ids, parts, summaries }
     }
 
     #[test]
@@ -301,9 +314,49 @@ mod tests {
     }
 
     #[test]
+    fn what_is_archived_counts_but_makes_no_row() {
+        let by_somebody = |id: u64, content: &str| {
+            format!(
+                r#"{{"id":"{id}","type":"Default","timestamp":"2024-07-03T09:46:40+00:00","content":"{content}","author":{{"id":"8"}}}}"#
+            )
+        };
+        let twice = r#"{"id":"5","timestamp":"2024-07-03T09:46:40+00:00","content":"5","id":"6"}"#.to_owned();
+        let messages = [
+            by_somebody(1, "read over"),
+            by_somebody(2, "new"),
+            by_somebody(3, ""),        // blank
+            by_somebody(4, r"\u0000"), // repaired
+            twice,
+            by_somebody(7, "new"),
+            message(8), // nobody's, so it is read in full
+        ];
+        let said = || [document(CHANNEL, &messages), Said::EndOfPart(1)];
+        let whole = read(Origins::OwnDce, said());
+        assert_eq!(whole.ids, [1, 2, 3, 4, 6, 7, 8]);
+        let read = read_beside(Origins::OwnDce, said(), Archived::known(&[1, 3, 4, 5, 8]));
+        assert_eq!(read.ids, [2, 6, 7], "of a key that is there twice the last value counts");
+        assert_eq!((read.documents.unwrap(), &read.parts), (whole.documents.unwrap(), &whole.parts));
+        assert_eq!(read.summaries, whole.summaries);
+        let [Summary { messages: 7, repairs: 1, counters, .. }] = read.summaries[..] else {
+            panic!("{:?}", read.summaries);
+        };
+        assert_eq!(counters.blank, 1);
+    }
+
+    #[test]
+    fn archived_messages_fill_batches_too() {
+        let ids: Vec<u64> = (1..=200_000).collect();
+        let messages: Vec<_> = ids.iter().map(|id| message(*id)).collect();
+        let read = read_beside(Origins::OwnDce, [document(CHANNEL, &messages)], Archived::known(&ids));
+        assert!(read.ids.len() < 300, "but for those whose id lies in two chunks");
+        assert_eq!(read.summaries.iter().map(|summary| summary.messages).sum::<u64>(), 200_000);
+        assert!(read.summaries.len() > 1, "parts are deleted batch by batch");
+    }
+
+    #[test]
     fn on_a_slow_channel_messages_do_not_wait_for_a_full_batch() {
         let said = [document(CHANNEL, &[message(1), message(2)]), Said::Idle];
-        let (reading, mut delivered) = begin(Origins::OwnDce, said);
+        let (reading, mut delivered) = begin(Origins::OwnDce, said, Archived::unknown());
         let rows = iter::from_fn(|| delivered.blocking_recv()).find_map(|delivery| match delivery {
             Delivery::Rows { batch, .. } => Some(batch.summary().messages),
             _ => None,

@@ -1,5 +1,7 @@
 //! What is known to be archived is read over: nothing else may change by that, whatever the document.
 
+use std::cell::RefCell;
+
 use chrono::{DateTime, Utc};
 use dce_core::export::warnings::Counters;
 use dce_core::ids::Snowflake;
@@ -37,19 +39,20 @@ impl Reading {
     ) -> Self {
         let mut framer = Framer::new(MAX_MESSAGE_BYTES);
         let (mut messages, mut error) = (Vec::new(), None);
+        let known = RefCell::new(Vec::new());
         for chunk in chunks {
-            let mut known = Vec::new();
             let pushed = framer.push_beside(
                 chunk,
                 &mut |id| {
                     let is_archived = is_archived(id);
-                    known.extend(is_archived.then_some(id));
+                    known.borrow_mut().extend(is_archived.then_some(id));
                     is_archived
                 },
                 &mut |frame| {
                     messages.extend(match frame {
                         Frame::Header(_) | Frame::End { .. } => None,
-                        Frame::Message { json, repairs, left_out, source_bytes, .. } => {
+                        Frame::Message { json, repairs, left_out, source_bytes, archived, .. } => {
+                            assert!(archived.is_none_or(|id| known.borrow().contains(&id)), "{archived:?}");
                             let message = Message::parse(json).ok();
                             let message = message
                                 .map(|message| (message.id, message.timestamp, notice(&message, left_out)));
