@@ -11,9 +11,9 @@ use dce_worker::ingest::notice::notice;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
-use crate::damaging_byte;
 use crate::model::{Document, Json, Text, chunks, document, json, text};
 use crate::recordings::recording;
+use crate::{damage_bytes, one_damage};
 
 /// Everything that is asked of a message.
 #[derive(Debug, PartialEq)]
@@ -163,19 +163,12 @@ proptest! {
     fn what_is_archived_changes_nothing_but_the_work(
         document in document(),
         messages in prop::collection::vec(message(), 1..5),
-        damage in prop::collection::vec((any::<Index>(), damaging_byte(), any::<bool>()), 0..3),
+        damage in prop::collection::vec(one_damage(), 0..3),
         cuts in prop::collection::vec(any::<Index>(), 0..3),
         archived in any::<u8>(),
     ) {
         let mut bytes = Document { messages, ..document }.write().bytes;
-        for (place, byte, insert) in damage {
-            let place = place.index(bytes.len());
-            if insert {
-                bytes.insert(place, byte);
-            } else {
-                bytes[place] = byte;
-            }
-        }
+        damage_bytes(&mut bytes, damage);
         compare(&bytes, &cuts, |id| archived < 200 || id.get() % 2 == 0);
     }
 }

@@ -78,18 +78,11 @@ proptest! {
     #[test]
     fn damaged_bytes_never_make_a_panic_and_are_read_the_same_in_any_chunks(
         document in document(),
-        damage in prop::collection::vec((any::<Index>(), damaging_byte(), any::<bool>()), 1..6),
+        damage in prop::collection::vec(one_damage(), 1..6),
         cuts in prop::collection::vec(any::<Index>(), 0..20),
     ) {
         let mut bytes = document.write().bytes;
-        for (place, byte, insert) in damage {
-            let place = place.index(bytes.len());
-            if insert {
-                bytes.insert(place, byte);
-            } else {
-                bytes[place] = byte;
-            }
-        }
+        damage_bytes(&mut bytes, damage);
         let reading = read([bytes.as_slice()]);
         prop_assert_eq!(&read(chunks(&bytes, &cuts)), &reading);
         for json in &reading.messages {
@@ -127,6 +120,24 @@ proptest! {
         for len in 0..bytes.len() {
             let (before, after) = bytes.split_at(len);
             prop_assert_eq!(&read([before, after]), &whole, "cut at {}", len);
+        }
+    }
+}
+
+/// Where, which byte, and whether it comes in between or in another's place.
+type Damage = (Index, u8, bool);
+
+fn one_damage() -> impl Strategy<Value = Damage> {
+    (any::<Index>(), damaging_byte(), any::<bool>())
+}
+
+fn damage_bytes(bytes: &mut Vec<u8>, damage: Vec<Damage>) {
+    for (place, byte, insert) in damage {
+        let place = place.index(bytes.len());
+        if insert {
+            bytes.insert(place, byte);
+        } else {
+            bytes[place] = byte;
         }
     }
 }
