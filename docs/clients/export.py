@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Exports a channel and reads it back: needs nothing but Python 3.10.
+"""Exports a channel and reads it back. Needs only Python 3.10.
 
     API=http://localhost:8000 KEY=dce_... python3 export.py 900000000000001004 > messages.ndjson
 """
@@ -17,7 +17,7 @@ ENDED = ("completed", "failed", "cancelled")
 
 
 def call(path, body=None, **headers):
-    """Opens an answer, whatever its status; tries again while the service is away or asks to wait."""
+    """Returns the response, whatever its status; retries while the service is unavailable or asks to wait."""
     data = None if body is None else json.dumps(body).encode()
     headers = {name.replace("_", "-"): value for name, value in headers.items() if value}
     headers["Authorization"] = f"Bearer {os.environ.get('KEY', '')}"
@@ -37,7 +37,7 @@ def call(path, body=None, **headers):
 
 
 def submit(channel_id):
-    """Submits once, however often it has to be said: the key makes repetitions safe."""
+    """Submits an export once: the key makes retries of the request safe."""
     answer = call("/exports", {"channel_id": channel_id}, Idempotency_Key=str(uuid.uuid4()))
     if answer.status != 202:
         sys.exit(f"refused: {json.load(answer)['detail']}")
@@ -45,7 +45,7 @@ def submit(channel_id):
 
 
 def wait(export):
-    """Polls until the export has ended. Unchanged, it costs a 304 without a body."""
+    """Polls until the export has ended. While nothing changes, a poll costs a 304 without a body."""
     etag, state = None, {}
     while state.get("status") not in ENDED:
         answer = call(export, If_None_Match=etag)
@@ -64,7 +64,7 @@ def main():
         error = state["error"] or {"message": "cancelled", "action": ""}
         sys.exit(f"{state['status']}: {error['message']} {error['action']}")
     lines = call(f"{export}/messages?fields=raw", Accept="application/x-ndjson")
-    for line in lines:  # one message at a time, however many there are
+    for line in lines:  # one message at a time, so memory stays constant
         sys.stdout.buffer.write(line)
 
 

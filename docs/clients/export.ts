@@ -1,4 +1,4 @@
-// Exports a channel, follows it live and reads it back: needs nothing but Node 20 (or a browser, or Deno).
+// Exports a channel, follows it live and reads it back. Needs only Node 20 (or a browser, or Deno).
 //
 //   npx tsc && API=http://localhost:8000 KEY=dce_... node dist/export.js 900000000000001004 > messages.ndjson
 
@@ -15,7 +15,7 @@ const ENDED = ["completed", "failed", "cancelled"];
 
 const pause = (seconds: number) => new Promise((done) => setTimeout(done, seconds * 1000));
 
-/** Asks, and asks again while the service is away or asks to wait. */
+/** Sends a request; retries while the service is unavailable or asks to wait. */
 async function call(path: string, init: RequestInit = {}): Promise<Response> {
   const headers = new Headers(init.headers);
   headers.set("Authorization", `Bearer ${KEY}`);
@@ -31,7 +31,7 @@ async function call(path: string, init: RequestInit = {}): Promise<Response> {
   throw new Error("the service did not answer");
 }
 
-/** The lines of a body as they come. */
+/** Yields the lines of a body as they arrive. */
 async function* lines(answer: Response): AsyncGenerator<string> {
   let rest = "";
   for await (const text of answer.body!.pipeThrough(new TextDecoderStream()) as unknown as AsyncIterable<string>) {
@@ -42,7 +42,7 @@ async function* lines(answer: Response): AsyncGenerator<string> {
   if (rest) yield rest;
 }
 
-/** Submits once, however often it has to be said: the key makes repetitions safe. */
+/** Submits an export once: the key makes retries of the request safe. */
 async function submit(channelId: string): Promise<string> {
   const answer = await call("/exports", {
     method: "POST",
@@ -53,12 +53,12 @@ async function submit(channelId: string): Promise<string> {
   return answer.headers.get("Location")!;
 }
 
-/** Follows the events until the export has ended; after a broken connection from where it was. */
+/** Follows the events until the export has ended; resumes after the last event if the connection breaks. */
 async function follow(path: string): Promise<Export> {
   let lastId = "";
   for (;;) {
     const answer = await call(`${path}/events`, lastId ? { headers: { "Last-Event-ID": lastId } } : {});
-    if (answer.status === 204) return (await call(path)).json(); // it had ended with the last event
+    if (answer.status === 204) return (await call(path)).json(); // the export ended with the last event
     if (!answer.ok) throw new Error((await answer.json()).detail);
     let id = lastId;
     try {
@@ -66,7 +66,7 @@ async function follow(path: string): Promise<Export> {
         if (line.startsWith("id:")) id = line.slice(3).trim();
         if (!line.startsWith("data:")) continue;
         const state: Export = JSON.parse(line.slice(5));
-        lastId = id; // only with its data: what comes after an id may be lost
+        lastId = id; // only once its data has arrived: the data after an id may be lost
         if (state.message_count !== undefined) console.error(state.status, state.message_count, "messages");
         if (ENDED.includes(state.status) && state.message_count !== undefined) return state;
       }
@@ -80,6 +80,6 @@ const path = await submit(process.argv[2]);
 const state = await follow(path);
 if (state.status !== "completed") throw new Error(`${state.status}: ${state.error?.message} ${state.error?.action}`);
 const messages = await call(`${path}/messages?fields=raw`, { headers: { Accept: "application/x-ndjson" } });
-for await (const line of lines(messages)) process.stdout.write(`${line}\n`); // one at a time, however many there are
+for await (const line of lines(messages)) process.stdout.write(`${line}\n`); // one message at a time, so memory stays constant
 
 export {};
