@@ -1,16 +1,18 @@
-//! How memory goes back to the system once it is free.
+//! Limits the free memory that the allocator keeps instead of returning it to the system.
 
-/// Blocks from this size, in bytes, are mappings of their own. Batches and read buffers are: freed, they are gone.
+/// Blocks of this size and above, in bytes, get a mapping of their own, which is returned to the system when they are
+/// freed. Batches and read buffers are such blocks.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 const MAPPED_FROM: i32 = 128 << 10;
-/// Arenas that threads share. Threads come and go with runs, and each would leave its free memory in another arena.
+/// Arenas that all threads share. Threads come and go with runs, and each would leave its free memory in another arena.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 const ARENAS: i32 = 2;
 
-/// For a process that stays: glibc raises the first limit with each large block that is freed, up to 32 MB, keeps such
-/// blocks from then on, and has eight arenas per core, so that a worker takes more and more for the same work (measured).
-/// Before any thread is started. Other allocators are left as they are.
-pub fn keep_little() {
+/// Configures glibc for a long-lived process; to be called before any thread starts. By default glibc raises the
+/// mapping threshold with each large block that is freed, up to 32 MB, keeps such blocks from then on, and has eight
+/// arenas per core, so a worker takes more and more memory for the same work (measured). Other allocators are left
+/// unchanged.
+pub fn limit_retained_memory() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     for (parameter, value) in [(libc::M_MMAP_THRESHOLD, MAPPED_FROM), (libc::M_ARENA_MAX, ARENAS)] {
         // SAFETY: takes two numbers and touches only the allocator's own settings; a refusal changes nothing.

@@ -13,18 +13,18 @@ use futures_util::future::{MaybeDone, maybe_done};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-use crate::breaker::{Permission, Tried};
+use crate::attempt_outcome::{AttemptOutcome, StopReason, decide_outcome, is_complete};
+use crate::context::WorkerContext;
 use crate::dce::{
-    Exit, ExitFlag, ExportCommand, Follower, Launch, Parts, Running, environment, reported_empty,
+    DceProcess, Exit, ExitFlag, ExportArguments, Follower, Launch, Parts, environment, reported_empty,
 };
 use crate::ingest::archived::archived_of;
 use crate::ingest::lanes::{BATCHES_WAITING, write_all};
 use crate::ingest::reader::{Origins, ReadError, Reader};
 use crate::ingest::writer::{WriteError, Writer};
-use crate::lease::{LAST_WRITES, Lease, Order};
-use crate::outcome::{Outcome, Stopped, is_through, judge};
-use crate::shared::Shared;
-use crate::watch::Watch;
+use crate::lease::{Instruction, LAST_WRITES, Lease};
+use crate::token_breaker::{BreakerState, HalfOpenProbe};
+use crate::watchdog::Watchdog;
 
 /// Messages in one of DCE's files; a file is deleted when its messages are committed, which bounds the disk.
 const MESSAGES_PER_PART: u32 = 5000;
@@ -35,31 +35,31 @@ const STDERR_KEPT: usize = 4000;
 
 /// What is known when an attempt is over.
 pub(crate) struct Attempt {
-    pub(crate) outcome: Outcome,
+    pub(crate) outcome: AttemptOutcome,
     pub(crate) report: AttemptReport,
     /// Messages of the run that are stored, over all attempts.
     pub(crate) messages: i64,
     /// Whether it was a trial of a token that Discord refused.
-    pub(crate) was_trial: bool,
+    pub(crate) was_probe: bool,
 }
 
 impl Attempt {
     /// DCE did not start.
     pub(crate) fn not_started(failure: Failure, run: &ClaimedRun) -> Self {
         Self {
-            outcome: Outcome::Failed(failure),
+            outcome: AttemptOutcome::Failed(failure),
             report: AttemptReport::default(),
             messages: run.message_count,
-            was_trial: false,
+            was_probe: false,
         }
     }
 }
 
 /// Tries. DCE has ended when this returns, and nothing is written any more.
 pub(crate) async fn attempt(
-    shared: &Arc<Shared>,
+    shared: &Arc<WorkerContext>,
     run: &ClaimedRun,
-    permission: Permission,
+    permission: BreakerState,
     lease: &mut Lease<'_>,
     directory: &Path,
 ) -> Attempt {
@@ -88,23 +88,23 @@ pub(crate) async fn attempt(
     let mut writing = pin!(maybe_done(write_all(&writer, delivered, recycle, looks, Some(&parts))));
     let settings = &shared.settings;
     let (stall_limit, total_limit) = (settings.stall_timeout, settings.export_timeout);
-    let mut watch = Watch::new(parts.clone(), dce.progress(), stall_limit, total_limit)
+    let mut watch = Watchdog::new(parts.clone(), dce.progress(), stall_limit, total_limit)
         .with_disk(Arc::clone(&shared.disk), settings.attempt_disk_limit);
-    let trial =
-        matches!(permission, Permission::Trial(_)).then(|| Tried::watch(shared, writer.books().described()));
+    let trial = matches!(permission, BreakerState::HalfOpen(_))
+        .then(|| HalfOpenProbe::watch(shared, writer.books().described()));
 
     // Until DCE has ended, by itself or because somebody has a reason to stop it.
-    let mut order = Order::Continue;
+    let mut order = Instruction::Continue;
     let stopped = tokio::select! {
         exit = dce.wait() => Ok(exit),
-        new = lease.ordered_beyond(Order::Continue) => {
+        new = lease.instruction_beyond(Instruction::Continue) => {
             order = new;
-            Err(if order == Order::Abandon { Stopped::Abandoned } else { Stopped::HandBack })
+            Err(if order == Instruction::Abandon { StopReason::Abandoned } else { StopReason::HandBack })
         }
         // Before DCE's end only an error ends the writing: of its own, or because the reader gave up.
-        () = &mut writing => Err(Stopped::Ingest),
-        stopped = watch.alarm() => Err(stopped),
-        () = shared.outages.read_only() => Err(Stopped::ReadOnly),
+        () = &mut writing => Err(StopReason::Ingest),
+        stopped = watch.limit_reached() => Err(stopped),
+        () = shared.database.read_only() => Err(StopReason::ReadOnly),
     };
     let (stopped, exit) = match stopped {
         Ok(exit) => (None, exit),
@@ -118,21 +118,21 @@ pub(crate) async fn attempt(
         // Taken once, after its end: never `None`.
         let mut written = writing.take_output().unwrap_or(Err(WriteError::Lost));
         let read = reading.await.unwrap_or_else(|panic| Err(ReadError::Io(io::Error::other(panic))));
-        let is_through = is_through(&exit, &read);
-        if written.is_ok() && is_through {
+        let is_complete = is_complete(&exit, &read);
+        if written.is_ok() && is_complete {
             written = writer.mark_rest(reported_empty(&exit.stderr)).await;
         }
         if written.is_ok() {
-            written = writer.finish(is_through).await;
+            written = writer.finish(is_complete).await;
         }
-        judge(stopped, &exit, &read, &written)
+        decide_outcome(stopped, &exit, &read, &written)
     };
     let outcome = unless_ordered(pin!(last_writes), lease, order).await;
     if let Some(trial) = &trial {
-        trial.ended(shared, &outcome, writer.books().is_described()).await;
+        trial.finish(shared, &outcome, writer.books().is_described()).await;
     }
     let messages = writer.books().messages();
-    Attempt { outcome, report: report(shared, &exit), messages, was_trial: trial.is_some() }
+    Attempt { outcome, report: report(shared, &exit), messages, was_probe: trial.is_some() }
 }
 
 /// Waits for `other` while batches go on being written: their transactions hold locks and sessions that others need.
@@ -148,11 +148,11 @@ async fn beside<T>(
 }
 
 /// Stops DCE in order, or kills it if that is the order or becomes it.
-async fn stop(dce: &mut Running, lease: &mut Lease<'_>, order: &mut Order) -> Exit {
-    if *order <= Order::HandBack {
+async fn stop(dce: &mut DceProcess, lease: &mut Lease<'_>, order: &mut Instruction) -> Exit {
+    if *order <= Instruction::HandBack {
         tokio::select! {
             exit = dce.stop(STOP_PATIENCE) => return exit,
-            new = lease.ordered_beyond(Order::HandBack) => *order = new,
+            new = lease.instruction_beyond(Instruction::HandBack) => *order = new,
         }
     }
     dce.stop(Duration::ZERO).await
@@ -160,27 +160,27 @@ async fn stop(dce: &mut Running, lease: &mut Lease<'_>, order: &mut Order) -> Ex
 
 /// The last writes of an attempt whose DCE has ended, cut short by an order that leaves no time for them.
 async fn unless_ordered(
-    mut writes: Pin<&mut impl Future<Output = Outcome>>,
+    mut writes: Pin<&mut impl Future<Output = AttemptOutcome>>,
     lease: &mut Lease<'_>,
-    mut order: Order,
-) -> Outcome {
+    mut order: Instruction,
+) -> AttemptOutcome {
     loop {
         match order {
-            Order::Abandon => return Outcome::Lost,
-            Order::HandBackNow => {
-                return timeout(LAST_WRITES, writes).await.unwrap_or(Outcome::HandedBack(None));
+            Instruction::Abandon => return AttemptOutcome::Lost,
+            Instruction::HandBackNow => {
+                return timeout(LAST_WRITES, writes).await.unwrap_or(AttemptOutcome::HandedBack(None));
             }
-            Order::Continue | Order::HandBack => tokio::select! {
+            Instruction::Continue | Instruction::HandBack => tokio::select! {
                 outcome = &mut writes => return outcome,
-                new = lease.ordered_beyond(order) => order = new,
+                new = lease.instruction_beyond(order) => order = new,
             },
         }
     }
 }
 
-async fn spawn(shared: &Shared, run: &ClaimedRun, directory: &Path) -> Result<Running, Failure> {
+async fn spawn(shared: &WorkerContext, run: &ClaimedRun, directory: &Path) -> Result<DceProcess, Failure> {
     let command = export_command(run, directory);
-    let arguments = command.arguments(shared.dce_version).map_err(|error| {
+    let arguments = command.to_args(shared.dce_version).map_err(|error| {
         // The API refuses such requests; a row of another origin may still hold one.
         Failure::new(FailureKind::InvalidArguments).with_detail(error.to_string())
     })?;
@@ -196,8 +196,8 @@ async fn spawn(shared: &Shared, run: &ClaimedRun, directory: &Path) -> Result<Ru
 }
 
 /// The window of this attempt: from where the one before stopped, up to the bound that the first claim fixed.
-fn export_command(run: &ClaimedRun, directory: &Path) -> ExportCommand {
-    ExportCommand {
+fn export_command(run: &ClaimedRun, directory: &Path) -> ExportArguments {
+    ExportArguments {
         channel_id: run.channel_id,
         after: run.after(),
         before: Some(run.upper),
@@ -208,7 +208,7 @@ fn export_command(run: &ClaimedRun, directory: &Path) -> ExportCommand {
     }
 }
 
-fn report(shared: &Shared, exit: &Exit) -> AttemptReport {
+fn report(shared: &WorkerContext, exit: &Exit) -> AttemptReport {
     let stderr = exit.stderr.tail(STDERR_KEPT).to_owned();
     AttemptReport {
         dce_version: Some(shared.dce_version.to_string()),

@@ -1,4 +1,4 @@
-//! The runs that this worker owns, and what the database says of them every few seconds.
+//! The leases of the runs that this worker owns, and the heartbeat that renews them.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -12,126 +12,125 @@ use sqlx::postgres::PgPool;
 use tokio::sync::{Notify, watch};
 use uuid::Uuid;
 
-use crate::outage::{Outages, READ_ONLY_PAUSE};
+use crate::database_health::{DatabaseHealth, READ_ONLY_PAUSE};
 
-/// Asked again so soon when a run was in other hands at the heartbeat.
+/// Pause before the next heartbeat if another transaction held the lock on a run, or the heartbeat failed.
 const BUSY_PAUSE: Duration = Duration::from_millis(500);
 
-/// How long the last writes may take after [`Order::HandBackNow`].
+/// Time allowed for the last writes after [`Instruction::HandBackNow`].
 pub(crate) const LAST_WRITES: Duration = Duration::from_secs(2);
 
-/// What the owner of a run has to do.
+/// What the attempt that holds a lease must do, from the weakest to the strongest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Order {
-    /// Go on.
+pub enum Instruction {
     Continue,
-    /// Stop DCE, keep what it read, hand the run back: a cancel or a shutdown. SQL decides which.
+    /// Stop DCE, store what it wrote, hand the run back: a cancel or a shutdown. SQL decides which.
     HandBack,
-    /// The same, but kill DCE and keep what can be kept at once.
+    /// Kill DCE, store what can be stored at once, hand the run back.
     HandBackNow,
-    /// Kill DCE and write nothing: the run has another owner.
+    /// Kill DCE and write nothing: another worker owns the run.
     Abandon,
 }
 
-/// The runs that this worker owns.
+/// The leases that this worker holds.
 #[derive(Debug, Default)]
 pub struct Leases {
-    held: Mutex<HashMap<Uuid, Held>>,
-    ending: Mutex<Ending>,
-    beat_now: Notify,
+    held: Mutex<HashMap<Uuid, HeldLease>>,
+    shutdown: Mutex<ShutdownState>,
+    heartbeat_now: Notify,
 }
 
 #[derive(Debug)]
-struct Held {
+struct HeldLease {
     attempt: i32,
-    order: watch::Sender<Order>,
+    instruction: watch::Sender<Instruction>,
 }
 
-/// How far the worker's own end has come.
+/// The progress of the worker's own shutdown.
 #[derive(Debug, Default)]
-struct Ending {
+struct ShutdownState {
     draining: bool,
-    /// What every run is told, also one that is held from now on.
-    order: Option<Order>,
+    /// The instruction to every run, including runs held from now on.
+    instruction: Option<Instruction>,
 }
 
-/// One owned run; dropped when its attempt has ended.
+/// The lease of one run; dropped when its attempt has ended.
 #[derive(Debug)]
 pub struct Lease<'a> {
     leases: &'a Leases,
     run_id: Uuid,
     attempt: i32,
-    order: watch::Receiver<Order>,
+    instruction: watch::Receiver<Instruction>,
 }
 
 impl Leases {
-    /// Takes a claimed run into the heartbeat.
+    /// Includes a claimed run in the heartbeat.
     pub fn hold(&self, fence: &Fence) -> Lease<'_> {
-        // Locked until the run is held, so that one claimed just before a shutdown does not miss its order.
-        let ending = self.ending();
-        let (sender, receiver) = watch::channel(ending.order.unwrap_or(Order::Continue));
-        self.held().insert(fence.run_id, Held { attempt: fence.attempt, order: sender });
-        Lease { leases: self, run_id: fence.run_id, attempt: fence.attempt, order: receiver }
+        // Locked until the run is held, so that a run claimed just before a shutdown does not miss the instruction.
+        let shutdown = self.shutdown();
+        let (sender, receiver) = watch::channel(shutdown.instruction.unwrap_or(Instruction::Continue));
+        self.held().insert(fence.run_id, HeldLease { attempt: fence.attempt, instruction: sender });
+        Lease { leases: self, run_id: fence.run_id, attempt: fence.attempt, instruction: receiver }
     }
 
-    /// The attempts that are owned, by run.
+    /// The held attempts, each with its run's id.
     pub fn attempts(&self) -> Vec<(Uuid, i32)> {
         self.held().iter().map(|(run_id, held)| (*run_id, held.attempt)).collect()
     }
 
-    /// From now on the worker announces itself as draining.
+    /// Makes the worker register as draining from now on.
     pub fn drain(&self) {
-        self.ending().draining = true;
-        self.beat_now();
+        self.shutdown().draining = true;
+        self.heartbeat_now();
     }
 
-    /// Tells every run to hand back, also one that is held from now on.
-    pub fn hand_back_all(&self, order: Order) {
-        let mut ending = self.ending();
-        ending.order = ending.order.max(Some(order));
+    /// Gives every run this instruction, including runs held from now on.
+    pub fn instruct_all(&self, instruction: Instruction) {
+        let mut shutdown = self.shutdown();
+        shutdown.instruction = shutdown.instruction.max(Some(instruction));
         for held in self.held().values() {
-            give(&held.order, order);
+            raise(&held.instruction, instruction);
         }
     }
 
-    /// Asks the database at once instead of at the next heartbeat: something may have changed.
-    pub fn beat_now(&self) {
-        self.beat_now.notify_one();
+    /// Makes the next heartbeat due at once: something may have changed.
+    pub fn heartbeat_now(&self) {
+        self.heartbeat_now.notify_one();
     }
 
-    /// Beats until the task is aborted: announces the worker, renews the leases, passes on what the database says.
-    /// `problem`: what keeps the worker from starting runs.
-    pub async fn beat(
+    /// Registers the worker, renews the leases and passes on cancels and losses, until the task is aborted. `problem`
+    /// returns the reason why the worker starts no runs.
+    pub async fn run_heartbeat(
         &self,
         pool: &PgPool,
         worker: &Worker,
-        outages: &Outages,
+        database: &DatabaseHealth,
         problem: impl Fn() -> Option<FailureKind>,
     ) {
         loop {
-            let readiness = Readiness { draining: self.ending().draining, problem: problem() };
-            let pause = match in_time(self.beat_once(pool, worker, readiness)).await {
+            let readiness = Readiness { draining: self.shutdown().draining, problem: problem() };
+            let pause = match in_time(self.heartbeat(pool, worker, readiness)).await {
                 Ok(busy) => {
-                    outages.answered();
+                    database.record_heartbeat();
                     if busy { BUSY_PAUSE } else { HEARTBEAT }
                 }
                 Err(error) => {
-                    outages.heartbeat_failed();
-                    if !outages.failed(&error) {
+                    database.record_failed_heartbeat();
+                    if !database.record_failure(&error) {
                         tracing::warn!(error = %error, "heartbeat.failed");
                     }
-                    if outages.is_read_only() { READ_ONLY_PAUSE } else { BUSY_PAUSE }
+                    if database.is_read_only() { READ_ONLY_PAUSE } else { BUSY_PAUSE }
                 }
             };
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
-                () = self.beat_now.notified() => {}
+                () = self.heartbeat_now.notified() => {}
             }
         }
     }
 
-    /// `true`: some run was in other hands.
-    async fn beat_once(
+    /// Returns `true` if the row of some run was locked.
+    async fn heartbeat(
         &self,
         pool: &PgPool,
         worker: &Worker,
@@ -141,7 +140,7 @@ impl Leases {
         self.renew(pool, &worker.id).await
     }
 
-    /// Renews the leases once and passes on what the database says. `true`: some run was in other hands.
+    /// Renews the leases once and passes on cancels and losses. Returns `true` if the row of some run was locked.
     pub async fn renew(&self, pool: &PgPool, owner: &str) -> Result<bool, StoreError> {
         let runs = self.attempts();
         if runs.is_empty() {
@@ -153,46 +152,46 @@ impl Leases {
             // A run may have ended meanwhile, which looks like a loss.
             let Some(held) = held.get(&run_id).filter(|held| held.attempt == attempt) else { continue };
             match beats.get(&run_id) {
-                Some(Beat::CancelRequested) => give(&held.order, Order::HandBack),
-                Some(Beat::Lost) => give(&held.order, Order::Abandon),
+                Some(Beat::CancelRequested) => raise(&held.instruction, Instruction::HandBack),
+                Some(Beat::Lost) => raise(&held.instruction, Instruction::Abandon),
                 _ => {}
             }
         }
         Ok(beats.values().any(|beat| *beat == Beat::Busy))
     }
 
-    fn held(&self) -> MutexGuard<'_, HashMap<Uuid, Held>> {
+    fn held(&self) -> MutexGuard<'_, HashMap<Uuid, HeldLease>> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn ending(&self) -> MutexGuard<'_, Ending> {
-        self.ending.lock().unwrap_or_else(PoisonError::into_inner)
+    fn shutdown(&self) -> MutexGuard<'_, ShutdownState> {
+        self.shutdown.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Orders only grow: nothing takes back a loss.
-fn give(order: &watch::Sender<Order>, new: Order) {
-    order.send_if_modified(|old| {
-        let grows = *old < new;
+/// Instructions only become stronger: nothing revokes a loss.
+fn raise(current: &watch::Sender<Instruction>, new: Instruction) {
+    current.send_if_modified(|old| {
+        let is_stronger = *old < new;
         *old = new.max(*old);
-        grows
+        is_stronger
     });
 }
 
 impl Lease<'_> {
-    /// Returns as soon as the order goes beyond `known`. May be cancelled and called again.
-    pub async fn ordered_beyond(&mut self, known: Order) -> Order {
-        match self.order.wait_for(|order| *order > known).await {
-            Ok(order) => *order,
+    /// Returns the next instruction stronger than `known`. Cancel-safe.
+    pub async fn instruction_beyond(&mut self, known: Instruction) -> Instruction {
+        match self.instruction.wait_for(|instruction| *instruction > known).await {
+            Ok(instruction) => *instruction,
             // The sender lives as long as this lease.
-            Err(_) => Order::Abandon,
+            Err(_) => Instruction::Abandon,
         }
     }
 }
 
 impl Drop for Lease<'_> {
     fn drop(&mut self) {
-        // A worker may get a run again while it still cleans up after the attempt that it lost.
+        // A worker may claim a run again while it still cleans up after the attempt that lost the lease.
         let mut held = self.leases.held();
         if held.get(&self.run_id).is_some_and(|held| held.attempt == self.attempt) {
             held.remove(&self.run_id);

@@ -1,20 +1,22 @@
-//! A worker: runs `DiscordChatExporter` and streams what it writes into Postgres.
+//! The worker: runs `DiscordChatExporter` and streams its output into Postgres.
 
 pub mod allocator;
 mod attempt;
-pub mod breaker;
-pub mod config;
+pub mod attempt_outcome;
+mod claim_loop;
+pub mod context;
+pub mod database_health;
+mod database_settings;
 pub mod dce;
-pub mod disk;
+pub mod disk_space;
 pub mod import;
 pub mod ingest;
 pub mod lease;
-pub mod maintain;
-pub mod outage;
-pub mod outcome;
+pub mod maintenance;
 pub mod run;
 pub mod runtime;
-pub mod shared;
+pub mod settings;
 pub mod shutdown;
-pub mod watch;
+pub mod token_breaker;
+pub mod watchdog;
 pub mod work_dir;

@@ -1,4 +1,4 @@
-//! `dce-worker`: settings, logs, signals; the work itself is in the library.
+//! The program `dce-worker`: settings, logs and signals. The library does the work.
 
 use std::io::IsTerminal;
 use std::process::ExitCode;
@@ -8,44 +8,44 @@ use anyhow::Context;
 use dce_core::settings::{Mistakes, load_dotenv, parse_command_line};
 use dce_core::telemetry;
 use dce_worker::allocator;
-use dce_worker::config::{Command, CommandLine, Settings};
 use dce_worker::dce::Spawner;
 use dce_worker::import;
 use dce_worker::import::settings::{ImportArguments, ImportSettings};
 use dce_worker::runtime::work;
+use dce_worker::settings::{Command, CommandLine, Settings};
 use dce_worker::shutdown::Shutdown;
 use rand::Rng;
 use tokio::signal::unix::{SignalKind, signal};
 
-/// The settings are not usable.
+/// Exit code for invalid settings.
 const EXIT_SETTINGS: u8 = 2;
-/// DCE needs about 0.3 s to say its version (DCE 2.47: docs/dce.md); a cold disk may take longer.
+/// Time allowed for `DCE_BIN --version`. DCE needs about 0.3 s (DCE 2.47: docs/dce.md); a cold disk may take longer.
 const VERSION_LIMIT: Duration = Duration::from_secs(20);
 
 fn main() -> ExitCode {
-    allocator::keep_little();
+    allocator::limit_retained_memory();
     if let Err(mistakes) = load_dotenv() {
-        return unusable(&mistakes);
+        return reject_settings(&mistakes);
     }
     let CommandLine { command, raw } = parse_command_line();
     match command {
         None => match Settings::read(raw, std::io::stdout().is_terminal()) {
-            Ok(settings) => be_worker(settings),
-            Err(mistakes) => unusable(&mistakes),
+            Ok(settings) => start_worker(settings),
+            Err(mistakes) => reject_settings(&mistakes),
         },
         Some(Command::Import(arguments)) => match arguments.settings(std::io::stderr().is_terminal()) {
-            Ok(settings) => do_import(arguments, &settings),
-            Err(mistakes) => unusable(&mistakes),
+            Ok(settings) => start_import(arguments, &settings),
+            Err(mistakes) => reject_settings(&mistakes),
         },
     }
 }
 
-fn unusable(mistakes: &Mistakes) -> ExitCode {
+fn reject_settings(mistakes: &Mistakes) -> ExitCode {
     eprintln!("dce-worker: {mistakes}");
     ExitCode::from(EXIT_SETTINGS)
 }
 
-fn be_worker(settings: Settings) -> ExitCode {
+fn start_worker(settings: Settings) -> ExitCode {
     telemetry::init(settings.log_format);
     match run(settings) {
         Ok(()) => ExitCode::SUCCESS,
@@ -56,8 +56,8 @@ fn be_worker(settings: Settings) -> ExitCode {
     }
 }
 
-fn do_import(arguments: ImportArguments, settings: &ImportSettings) -> ExitCode {
-    // What users have to know is told by the command itself, on a terminal with a line that log lines would tear.
+fn start_import(arguments: ImportArguments, settings: &ImportSettings) -> ExitCode {
+    // The command itself reports what users must know. On a terminal, log lines would break its progress line.
     let filter = if std::io::stderr().is_terminal() { "off" } else { "warn,sqlx=error" };
     telemetry::init_on_stderr(settings.log_format, filter);
     match run_import(arguments, settings) {
@@ -72,34 +72,34 @@ fn do_import(arguments: ImportArguments, settings: &ImportSettings) -> ExitCode 
 
 #[tokio::main]
 async fn run_import(arguments: ImportArguments, settings: &ImportSettings) -> anyhow::Result<bool> {
-    import::command(arguments, settings, &asked_by_signals()?).await
+    import::command(arguments, settings, &shutdown_on_signals()?).await
 }
 
 #[tokio::main]
 async fn run(settings: Settings) -> anyhow::Result<()> {
     let spawner = Spawner::new(settings.dce_bin.clone());
     std::fs::create_dir_all(&settings.work_dir)
-        .with_context(|| format!("WORK_DIR {} cannot be created", settings.work_dir.display()))?;
+        .with_context(|| format!("cannot create WORK_DIR {}", settings.work_dir.display()))?;
     let dce_version = spawner
         .version(std::env::vars_os(), &settings.work_dir, VERSION_LIMIT)
         .await
-        .with_context(|| format!("DCE_BIN {} is not usable", settings.dce_bin.display()))?;
-    let shutdown = asked_by_signals()?;
+        .with_context(|| format!("DCE_BIN {} cannot be used", settings.dce_bin.display()))?;
+    let shutdown = shutdown_on_signals()?;
     work(settings, spawner, dce_version, || rand::rng().random(), shutdown).await
 }
 
-/// A shutdown that SIGTERM and SIGINT ask for.
-fn asked_by_signals() -> anyhow::Result<Shutdown> {
+/// Returns a shutdown that each SIGTERM and SIGINT requests.
+fn shutdown_on_signals() -> anyhow::Result<Shutdown> {
     let shutdown = Shutdown::default();
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    let asked = shutdown.clone();
+    let requested = shutdown.clone();
     tokio::spawn(async move {
         loop {
             tokio::select! {
                 _ = terminate.recv() => {}
                 _ = interrupt.recv() => {}
             }
-            asked.ask();
+            requested.request();
         }
     });
     Ok(shutdown)

@@ -1,4 +1,4 @@
-//! The story of a run at this worker: hold its lease, try, record how that ended.
+//! Executes one claimed run on this worker: holds its lease, makes an attempt, records the outcome.
 
 use std::io;
 use std::sync::Arc;
@@ -13,17 +13,18 @@ use tokio::sync::OnceCell;
 use tracing::Instrument;
 
 use crate::attempt::{Attempt, attempt};
-use crate::breaker::Permission;
-use crate::outcome::Outcome;
-use crate::shared::Shared;
+use crate::attempt_outcome::AttemptOutcome;
+use crate::context::WorkerContext;
+use crate::token_breaker::BreakerState;
+use crate::work_dir::ignore_not_found;
 
-/// Pause before the end of an attempt is recorded again.
+/// Pause before recording the outcome is retried.
 const RECORD_PAUSE: Duration = Duration::from_secs(1);
 
-/// Runs one claimed run to the end of this attempt. Whatever happens, the tables tell the truth afterwards: either the
-/// end is recorded, or the lease expires and another worker goes on from the cursor. `permission`: whether this is a
-/// trial of a token that Discord refused.
-pub async fn run(shared: &Arc<Shared>, run: ClaimedRun, permission: Permission) {
+/// Executes one claimed run to the end of this attempt. In any case the tables are right afterwards: either the outcome
+/// is recorded, or the lease expires and another worker resumes at the cursor. `breaker` tells whether the run probes a
+/// token that Discord rejected.
+pub async fn run(context: &Arc<WorkerContext>, run: ClaimedRun, breaker: BreakerState) {
     let span = tracing::info_span!(
         "run",
         job_id = %run.job_id,
@@ -34,19 +35,19 @@ pub async fn run(shared: &Arc<Shared>, run: ClaimedRun, permission: Permission) 
     );
     async {
         let started = Instant::now();
-        let mut lease = shared.leases.hold(&run.fence);
+        let mut lease = context.leases.hold(&run.fence);
         tracing::info!(cursor = run.cursor.map(tracing::field::display), "attempt.started");
-        match shared.work_dir.attempt_dir(run.fence.run_id, run.fence.attempt) {
+        match context.work_dir.attempt_dir(run.fence.run_id, run.fence.attempt) {
             Ok(directory) => {
-                let attempt = attempt(shared, &run, permission, &mut lease, &directory).await;
-                record(shared, &run, &attempt, started.elapsed()).await;
-                if let Err(error) = std::fs::remove_dir_all(&directory).or_else(gone_is_fine) {
+                let attempt = attempt(context, &run, breaker, &mut lease, &directory).await;
+                record(context, &run, &attempt, started.elapsed()).await;
+                if let Err(error) = ignore_not_found(std::fs::remove_dir_all(&directory)) {
                     tracing::warn!(error = %error, "attempt.leftovers");
                 }
             }
             Err(error) => {
-                let attempt = Attempt::not_started(worker_error(&error), &run);
-                record(shared, &run, &attempt, started.elapsed()).await;
+                let attempt = Attempt::not_started(work_dir_failure(&error), &run);
+                record(context, &run, &attempt, started.elapsed()).await;
             }
         }
     }
@@ -54,80 +55,78 @@ pub async fn run(shared: &Arc<Shared>, run: ClaimedRun, permission: Permission) 
     .await;
 }
 
-/// Records how the attempt ended, as soon as the database takes it; until then the run stays this worker's. If the worker
-/// ends first, the lease expires and the reconciler records that.
-async fn record(shared: &Shared, run: &ClaimedRun, attempt: &Attempt, elapsed: Duration) {
-    let rejected_first = OnceCell::new();
-    let mut said = false;
-    let ended = loop {
-        match try_record(shared, run, attempt, &rejected_first).await {
+/// Records the outcome as soon as the database accepts it; until then this worker keeps the lease. If the worker ends
+/// first, the lease expires and the reconciler records that.
+async fn record(context: &WorkerContext, run: &ClaimedRun, attempt: &Attempt, elapsed: Duration) {
+    let is_first_rejection = OnceCell::new();
+    let mut is_logged = false;
+    let recorded = loop {
+        match try_record(context, run, attempt, &is_first_rejection).await {
             Err(error) if error.is_passing() || error.is_read_only() => {
-                if !shared.outages.failed(&error) && !std::mem::replace(&mut said, true) {
-                    tracing::warn!(error = %error, "attempt.unrecorded, trying again");
+                if !context.database.record_failure(&error) && !std::mem::replace(&mut is_logged, true) {
+                    tracing::warn!(error = %error, "attempt.record_retried");
                 }
-                shared.outages.writable().await;
+                context.database.writable().await;
                 tokio::time::sleep(RECORD_PAUSE).await;
             }
-            ended => break ended,
+            recorded => break recorded,
         }
     };
     let duration_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
     let messages = attempt.messages;
-    match (ended, &attempt.outcome) {
-        (Ok(status), Outcome::Failed(failure) | Outcome::HandedBack(Some(failure))) => tracing::warn!(
-            duration_ms,
-            messages,
-            %status,
-            error.kind = failure.kind.code(),
-            error.detail = failure.detail,
-            exit_code = attempt.report.exit_code,
-            "attempt.failed"
-        ),
+    match (recorded, &attempt.outcome) {
+        (Ok(status), AttemptOutcome::Failed(failure) | AttemptOutcome::HandedBack(Some(failure))) => {
+            tracing::warn!(
+                duration_ms,
+                messages,
+                %status,
+                error.kind = failure.kind.code(),
+                error.detail = failure.detail,
+                exit_code = attempt.report.exit_code,
+                "attempt.failed"
+            );
+        }
         (Ok(status), _) => tracing::info!(duration_ms, messages, %status, "attempt.ended"),
-        (Err(StoreError::Lost), _) => tracing::warn!(duration_ms, "attempt.lost: another worker has the run"),
+        (Err(StoreError::Lost), _) => tracing::warn!(duration_ms, "attempt.lost"),
         (Err(error), outcome) => {
-            tracing::error!(duration_ms, ?outcome, error = %error, "attempt.unrecorded: its lease will expire");
+            tracing::error!(duration_ms, ?outcome, error = %error, "attempt.unrecorded");
         }
     }
 }
 
-/// `rejected_first`: whether this attempt was the first to learn that Discord refuses the token, once that is known.
+/// `is_first_rejection`: whether this attempt was the first to report that Discord rejects the token, once known.
 async fn try_record(
-    shared: &Shared,
+    context: &WorkerContext,
     run: &ClaimedRun,
     attempt: &Attempt,
-    rejected_first: &OnceCell<bool>,
+    is_first_rejection: &OnceCell<bool>,
 ) -> Result<RunStatus, StoreError> {
-    let (pool, fence, limit) = (&shared.control, &run.fence, shared.settings.limit);
+    let (pool, fence, limit) = (&context.control, &run.fence, context.settings.limit);
     let report = &attempt.report;
     match &attempt.outcome {
-        Outcome::Completed => ends::complete(pool, fence, report, limit).await,
-        Outcome::Failed(failure) => {
-            // The first one fails, so that somebody hears of it. Others wait for a token that works, trials too.
+        AttemptOutcome::Completed => ends::complete(pool, fence, report, limit).await,
+        AttemptOutcome::Failed(failure) => {
+            // The first run fails, so that the client learns of it. The others wait for a valid token, probes too.
             if failure.kind == FailureKind::InvalidToken
-                && (!*rejected_first.get_or_try_init(|| shared.breaker.reject(pool)).await?
-                    || attempt.was_trial)
+                && (!*is_first_rejection.get_or_try_init(|| context.breaker.reject(pool)).await?
+                    || attempt.was_probe)
             {
                 return ends::hand_back_because(pool, fence, failure, report, limit).await;
             }
-            ends::fail(pool, fence, failure, (shared.jitter)(), report, limit).await
+            ends::fail(pool, fence, failure, (context.jitter)(), report, limit).await
         }
-        Outcome::HandedBack(None) => ends::hand_back(pool, fence, report, limit).await,
-        Outcome::HandedBack(Some(reason)) => {
+        AttemptOutcome::HandedBack(None) => ends::hand_back(pool, fence, report, limit).await,
+        AttemptOutcome::HandedBack(Some(reason)) => {
             ends::hand_back_because(pool, fence, reason, report, limit).await
         }
-        Outcome::Lost => Err(StoreError::Lost),
+        AttemptOutcome::Lost => Err(StoreError::Lost),
     }
 }
 
-fn worker_error(error: &io::Error) -> Failure {
+fn work_dir_failure(error: &io::Error) -> Failure {
     let kind = match error.kind() {
         io::ErrorKind::StorageFull => FailureKind::DiskFull,
         _ => FailureKind::WorkerError,
     };
     Failure::new(kind).with_detail(format!("WORK_DIR: {error}"))
-}
-
-fn gone_is_fine(error: io::Error) -> io::Result<()> {
-    if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) }
 }

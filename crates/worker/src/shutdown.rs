@@ -1,24 +1,24 @@
-//! How urgently the worker was asked to end.
+//! The two stages of a shutdown: in order, then at once.
 
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-/// From a second request to the end: [`crate::lease::LAST_WRITES`], then the hand-back.
+/// Time from the second request to the end: [`crate::lease::LAST_WRITES`], then the hand-back.
 pub(crate) const AT_ONCE: Duration = Duration::from_secs(4);
 
-/// Asked once: end within the grace. Asked again: end now.
+/// The first request asks for an end within the grace period, the second for an immediate end.
 #[derive(Debug, Clone, Default)]
 pub struct Shutdown {
-    /// What ends in time may end, the rest is handed back.
+    /// Runs that finish in time may finish; the others are handed back.
     pub in_order: CancellationToken,
-    /// Everything is handed back that can be at once.
+    /// Every run is handed back with as much as can be kept at once.
     pub at_once: CancellationToken,
 }
 
 impl Shutdown {
-    /// Somebody asks: SIGTERM or SIGINT.
-    pub fn ask(&self) {
+    /// Requests the next stage (SIGTERM or SIGINT).
+    pub fn request(&self) {
         if self.in_order.is_cancelled() {
             self.at_once.cancel();
         }
@@ -31,11 +31,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_second_time_is_meant() {
+    fn the_first_request_ends_in_order_and_the_second_at_once() {
         let shutdown = Shutdown::default();
-        shutdown.ask();
+        shutdown.request();
         assert!(shutdown.in_order.is_cancelled() && !shutdown.at_once.is_cancelled());
-        shutdown.ask();
+        shutdown.request();
         assert!(shutdown.at_once.is_cancelled());
     }
 }

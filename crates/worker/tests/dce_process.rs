@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use dce_core::export::failure::{Failure, FailureKind};
-use dce_worker::dce::{Exit, Launch, Running, SpawnError, Spawner, VersionError, environment};
+use dce_worker::dce::{DceProcess, Exit, Launch, SpawnError, Spawner, VersionError, environment};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use secrecy::SecretString;
@@ -22,7 +22,7 @@ const TOKEN: &str = "MTA0.token-of-the-test.x";
 const BE_A_WORKER: &str = "DCE_TEST_WORKER";
 
 /// Runs a shell script as if it were DCE.
-async fn script(directory: &Path, script: &str) -> Running {
+async fn script(directory: &Path, script: &str) -> DceProcess {
     let token = SecretString::from(TOKEN);
     Spawner::new("/bin/sh".into())
         .spawn(Launch {

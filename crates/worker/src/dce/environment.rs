@@ -1,12 +1,12 @@
-//! The environment DCE runs in: made here, not inherited.
+//! Makes DCE's environment; nothing is inherited by default.
 
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
 use secrecy::{ExposeSecret, SecretString};
 
-/// What DCE is given whatever the worker's own environment says: UTC and no locale of the machine,
-/// no banner, no terminal, no debug sockets in /tmp.
+/// Variables that override the worker's own environment: UTC, no locale of the machine, no banner, no terminal, no
+/// debug sockets in /tmp.
 const FIXED: [(&str, &str); 5] = [
     ("TZ", "UTC"),
     ("LANG", "C.UTF-8"),
@@ -15,7 +15,7 @@ const FIXED: [(&str, &str); 5] = [
     ("DOTNET_EnableDiagnostics", "0"),
 ];
 
-/// How the machine reaches the internet: proxies, and the authorities it trusts.
+/// Inherited variables for the way to the internet: proxies and trusted certificate authorities.
 const NETWORK: [&str; 10] = [
     "HTTPS_PROXY",
     "https_proxy",
@@ -29,16 +29,16 @@ const NETWORK: [&str; 10] = [
     "SSL_CERT_DIR",
 ];
 
-/// Settings of the .NET runtime are passed on by this prefix.
+/// Prefix of the .NET runtime's settings, which are inherited.
 const RUNTIME_PREFIX: &str = "DOTNET_";
-/// Except this one, which makes DCE write a note to stderr.
+/// The exception: it makes DCE write a note to stderr.
 const IN_CONTAINER: &str = "DOTNET_RUNNING_IN_CONTAINER";
 
 const DEFAULT_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 
-/// The environment of an export. Of `inherited` (the worker's own) only the path, proxies, trusted
-/// authorities and .NET settings pass; `home` is the attempt's directory, so that nothing is kept
-/// in the worker's. The token goes this way because arguments can be read by every user.
+/// Returns the environment of an export. Of `inherited` (the worker's own) it contains only the path, proxies, trusted
+/// authorities and .NET settings. `home` is the attempt's directory, so that DCE leaves nothing in the worker's home.
+/// The token is passed here because every user can read a process's arguments.
 pub fn environment(
     token: &SecretString,
     home: &Path,
@@ -49,7 +49,7 @@ pub fn environment(
     environment
 }
 
-/// The same for a DCE that needs no Discord.
+/// Returns the environment for a DCE that does not call Discord.
 pub(super) fn without_token(
     home: &Path,
     inherited: impl IntoIterator<Item = (OsString, OsString)>,
@@ -59,7 +59,7 @@ pub(super) fn without_token(
     for (name, value) in inherited {
         if name == "PATH" {
             path = value;
-        } else if passes(&name) {
+        } else if is_inherited(&name) {
             environment.push((name, value));
         }
     }
@@ -69,7 +69,7 @@ pub(super) fn without_token(
     environment
 }
 
-fn passes(name: &OsStr) -> bool {
+fn is_inherited(name: &OsStr) -> bool {
     let Some(name) = name.to_str() else { return false };
     let fixed = FIXED.iter().any(|(fixed, _)| *fixed == name);
     let runtime = name.starts_with(RUNTIME_PREFIX) && name != IN_CONTAINER;
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_inherited_but_the_way_to_the_internet() {
+    fn only_path_proxies_authorities_and_dotnet_settings_are_inherited() {
         let made = made(&[
             ("PATH", "/opt/bin"),
             ("HTTPS_PROXY", "http://proxy:3128"),
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn there_is_always_a_path() {
+    fn without_an_inherited_path_there_is_a_default_path() {
         assert_eq!(made(&[])["PATH"], DEFAULT_PATH);
     }
 }

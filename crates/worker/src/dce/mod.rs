@@ -1,15 +1,13 @@
 //! Runs `DiscordChatExporter` (DCE): the only place that starts a process.
 //!
-//! A run of DCE is: [`command`] makes its arguments and [`environment`](mod@environment) its
-//! environment, [`process`] starts, watches and stops it, [`output`] follows the files it writes
-//! while it writes them, [`progress`] reads from its stdout how far it is, and [`errors`] from its stderr
-//! why it failed. The facts about DCE
-//! that are relied on were measured with 2.47; DCE tells success from failure by its exit code
-//! (0 or 1) and one failure from another by its words alone.
+//! [`arguments`] and [`environment`](mod@environment) make DCE's arguments and environment; [`process`] starts, watches
+//! and stops it; [`output`] follows its files while it writes them; [`progress`] parses its stdout; [`classify_stderr`]
+//! turns its stderr into a typed failure. The facts about DCE were measured with 2.47. Its exit code (0 or 1)
+//! distinguishes only success from failure; the text on stderr distinguishes the failures.
 
-pub mod command;
+pub mod arguments;
+pub mod classify_stderr;
 pub mod environment;
-pub mod errors;
 pub mod output;
 pub mod process;
 pub mod progress;
@@ -17,14 +15,14 @@ pub mod stderr;
 pub mod version;
 
 mod child;
-mod detail;
-mod exceptions;
+mod classify_exception;
+mod sanitize;
 
-pub use command::{CommandError, ExportCommand};
+pub use arguments::{ArgumentsError, ExportArguments};
+pub use classify_stderr::{classify, reported_empty};
 pub use environment::environment;
-pub use errors::{classify, reported_empty};
 pub use output::{ExitFlag, Followed, Follower, IdleWait, Parts};
-pub use process::{Exit, Launch, Running, SpawnError, Spawner};
-pub use progress::Progress;
+pub use process::{DceProcess, Exit, Launch, SpawnError, Spawner};
+pub use progress::DceProgress;
 pub use stderr::Stderr;
 pub use version::{DceVersion, VersionError};

@@ -72,7 +72,7 @@ fn is_part(path: &Path) -> bool {
 pub struct ExitFlag(Arc<AtomicBool>);
 
 impl ExitFlag {
-    /// To be called after [`super::process::Running::wait`] or `stop` has returned, never before:
+    /// To be called after [`super::process::DceProcess::wait`] or `stop` has returned, never before:
     /// everything written until then is read, nothing later.
     pub fn set(&self) {
         self.0.store(true, Ordering::Release);

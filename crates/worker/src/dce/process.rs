@@ -1,4 +1,4 @@
-//! Starts DCE, watches it and stops it.
+//! Starts, watches and stops DCE.
 
 use std::ffi::OsString;
 use std::io;
@@ -17,17 +17,17 @@ use tokio::time::timeout;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::child::{Child, Pipes};
+use super::classify_stderr::classify;
 use super::environment::without_token;
-use super::errors::classify;
-use super::progress::{Lines, Progress};
-use super::stderr::{Capture, Stderr};
+use super::progress::{DceProgress, Lines};
+use super::stderr::{Stderr, StderrBuffer};
 use super::version::{DceVersion, VersionError};
 
-/// How long the end of stderr is waited for after the process and its group are gone. Only a
-/// process that left the group can hold it open longer.
+/// Time allowed for the end of stderr after the process and its group are gone. Only a process that left the group can
+/// hold it open longer.
 const STDERR_LIMIT: Duration = Duration::from_secs(1);
-/// More than any version is long.
-const VERSION_BYTES: u64 = 4096;
+/// Maximum length of a version; any real one is shorter.
+const MAX_VERSION_BYTES: u64 = 4096;
 
 /// Starts processes of one program.
 #[derive(Debug, Clone)]
@@ -35,31 +35,26 @@ pub struct Spawner {
     program: PathBuf,
 }
 
-/// One start. It holds the token, so it cannot be printed.
+/// The parameters of one start. It contains the token, so it is not `Debug`.
 pub struct Launch<'a> {
-    /// See [`super::command::ExportCommand::arguments`].
+    /// See [`super::arguments::ExportArguments::to_args`].
     pub arguments: Vec<OsString>,
     /// The whole environment, see [`super::environment()`].
     pub environment: Vec<(OsString, OsString)>,
-    /// The attempt's own directory, where the process runs.
+    /// The attempt's directory, which becomes the working directory.
     pub directory: &'a Path,
-    /// What must not appear in the captured stderr.
+    /// Redacted in the captured stderr.
     pub token: &'a SecretString,
 }
 
-/// Why a process was not started.
+/// The reason why a process was not started.
 #[derive(Debug, thiserror::Error)]
 pub enum SpawnError {
-    /// The program is not there or cannot be executed.
+    /// The program does not exist or cannot be executed.
     #[error("{} cannot be executed: {source}", .program.display())]
-    Missing {
-        /// What was to be executed.
-        program: PathBuf,
-        /// The system's reason.
-        source: io::Error,
-    },
-    /// Anything else: processes, memory, descriptors, the attempt's directory.
-    #[error("no process could be started: {0}")]
+    Missing { program: PathBuf, source: io::Error },
+    /// Any other reason: processes, memory, descriptors, the attempt's directory.
+    #[error("cannot start a process: {0}")]
     Other(#[from] io::Error),
 }
 
@@ -70,38 +65,36 @@ impl From<&SpawnError> for Failure {
                 let name = program.file_name().unwrap_or_default().display();
                 Self::new(FailureKind::DceMissing).with_detail(format!("{name}: {source}"))
             }
-            SpawnError::Other(source) => Self::new(FailureKind::WorkerError)
-                .with_detail(format!("no process could be started: {source}")),
+            SpawnError::Other(source) => {
+                Self::new(FailureKind::WorkerError).with_detail(format!("cannot start a process: {source}"))
+            }
         }
     }
 }
 
-/// How a process ended, and what it said.
+/// How a process ended, with its stderr.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Exit {
-    /// Its exit code, unless a signal ended it.
+    /// `None` if a signal ended it.
     pub code: Option<i32>,
-    /// The signal that ended it.
     pub signal: Option<i32>,
-    /// What it wrote to stderr.
     pub stderr: Stderr,
 }
 
 impl Spawner {
-    /// For the executable at this path.
     pub const fn new(program: PathBuf) -> Self {
         Self { program }
     }
 
-    /// Starts the program: stdin is nowhere, of stdout only the progress is kept, stderr is collected. Must be called
-    /// within a tokio runtime.
-    pub async fn spawn(&self, launch: Launch<'_>) -> Result<Running, SpawnError> {
-        let (mut running, stdout) = self.start(launch).await?;
-        running.follow(stdout);
-        Ok(running)
+    /// Starts the program with null stdin, parsing progress from stdout and capturing stderr. Must be called within a
+    /// tokio runtime.
+    pub async fn spawn(&self, launch: Launch<'_>) -> Result<DceProcess, SpawnError> {
+        let (mut dce, stdout) = self.start(launch).await?;
+        dce.parse_progress(stdout);
+        Ok(dce)
     }
 
-    /// Asks the program for its version, in `directory`, for at most `limit`.
+    /// Runs `--version` in `directory` and waits at most `limit` for the result.
     pub async fn version(
         &self,
         inherited: impl IntoIterator<Item = (OsString, OsString)>,
@@ -114,14 +107,14 @@ impl Spawner {
             directory,
             token: &SecretString::default(),
         };
-        let (mut running, stdout) = self.start(launch).await?;
+        let (mut dce, stdout) = self.start(launch).await?;
         let answer = timeout(limit, async {
             let mut printed = Vec::new();
             if let Some(stdout) = stdout {
-                // What cannot be read is no version.
-                let _ = stdout.take(VERSION_BYTES).read_to_end(&mut printed).await;
+                // Unreadable output is refused below, because it is not a version.
+                let _ = stdout.take(MAX_VERSION_BYTES).read_to_end(&mut printed).await;
             }
-            (printed, running.wait().await)
+            (printed, dce.wait().await)
         });
         let (printed, exit) = answer.await.map_err(|_| VersionError::TimedOut(limit))?;
         if let Some(failure) = classify(&exit) {
@@ -131,7 +124,7 @@ impl Spawner {
         String::from_utf8_lossy(&printed).parse()
     }
 
-    async fn start(&self, launch: Launch<'_>) -> Result<(Running, Option<ChildStdout>), SpawnError> {
+    async fn start(&self, launch: Launch<'_>) -> Result<(DceProcess, Option<ChildStdout>), SpawnError> {
         let mut command = Command::new(&self.program);
         command
             .args(&launch.arguments)
@@ -146,9 +139,9 @@ impl Spawner {
             started.map_err(|source| self.spawn_error(source, launch.directory))?;
         let stdout = stdout.map(ChildStdout::from_std).transpose()?;
         let stderr = stderr.map(ChildStderr::from_std).transpose()?;
-        let collector = Collector::start(stderr, launch.token.clone());
-        let (progress, follower) = (Progress::default(), None);
-        Ok((Running { child, collector, progress, follower, exit: None }, stdout))
+        let stderr_reader = StderrReader::start(stderr, launch.token.clone());
+        let (progress, stdout_reader) = (DceProgress::default(), None);
+        Ok((DceProcess { child, stderr_reader, progress, stdout_reader, exit: None }, stdout))
     }
 
     fn spawn_error(&self, source: io::Error, directory: &Path) -> SpawnError {
@@ -156,7 +149,7 @@ impl Spawner {
             source.raw_os_error().map(Errno::from_raw),
             Some(Errno::ENOENT | Errno::ENOTDIR | Errno::EACCES | Errno::ENOEXEC)
         );
-        // The same numbers come from changing into a directory that is not there.
+        // Changing into a missing directory gives the same error codes.
         if of_program && directory.is_dir() {
             SpawnError::Missing { program: self.program.clone(), source }
         } else {
@@ -165,46 +158,45 @@ impl Spawner {
     }
 }
 
-/// A process that was started. Dropping it kills it with its group.
+/// A started process. Dropping it kills its whole group.
 #[derive(Debug)]
-pub struct Running {
+pub struct DceProcess {
     child: Child,
-    collector: Collector,
-    progress: Progress,
-    follower: Option<AbortOnDropHandle<()>>,
+    stderr_reader: StderrReader,
+    progress: DceProgress,
+    stdout_reader: Option<AbortOnDropHandle<()>>,
     exit: Option<Exit>,
 }
 
-impl Running {
-    /// Its process id, which is also the id of its group.
+impl DceProcess {
+    /// The process id, which is also the id of the group.
     pub const fn pid(&self) -> u32 {
         self.child.pid
     }
 
-    /// How far it is, from now on and as it tells it.
-    pub fn progress(&self) -> Progress {
+    pub fn progress(&self) -> DceProgress {
         self.progress.clone()
     }
 
-    fn follow(&mut self, stdout: Option<ChildStdout>) {
-        let follower = tokio::spawn(follow(stdout, self.progress()));
-        self.follower = Some(AbortOnDropHandle::new(follower));
+    fn parse_progress(&mut self, stdout: Option<ChildStdout>) {
+        let reader = tokio::spawn(read_progress(stdout, self.progress()));
+        self.stdout_reader = Some(AbortOnDropHandle::new(reader));
     }
 
-    /// Waits until it has ended. By then its whole group is dead too, so that nobody writes to its
-    /// output any more. May be cancelled and called again.
+    /// Waits until it has ended. By then its whole group is dead too, so nobody writes to its output any more.
+    /// Cancel-safe.
     pub async fn wait(&mut self) -> Exit {
         if let Some(exit) = &self.exit {
             return exit.clone();
         }
         let ended = self.child.ended().await;
-        let stderr = self.collector.finish().await;
+        let stderr = self.stderr_reader.finish().await;
         let exit = Exit { code: ended.code, signal: ended.signal, stderr };
         self.exit.insert(exit).clone()
     }
 
-    /// Stops it: SIGINT, at which DCE closes its output within 0.2 s (DCE 2.47: docs/dce.md), and SIGKILL
-    /// of the whole group if it has not ended after `patience`.
+    /// Sends SIGINT, after which DCE closes its output within 0.2 s (DCE 2.47: docs/dce.md), and SIGKILL to the whole
+    /// group if it has not ended after `patience`.
     pub async fn stop(&mut self, patience: Duration) -> Exit {
         self.child.interrupt();
         if timeout(patience, self.child.ended()).await.is_err() {
@@ -214,51 +206,51 @@ impl Running {
     }
 }
 
-/// Reads stderr while the process runs, so that the process never waits for a reader.
+/// Reads stderr while the process runs, so that the process never blocks on a full pipe.
 #[derive(Debug)]
-struct Collector {
-    captured: Arc<Mutex<Capture>>,
+struct StderrReader {
+    buffer: Arc<Mutex<StderrBuffer>>,
     reader: JoinHandle<()>,
     token: SecretString,
 }
 
-impl Collector {
+impl StderrReader {
     fn start(stderr: Option<ChildStderr>, token: SecretString) -> Self {
-        let captured = Arc::new(Mutex::new(Capture::default()));
-        let reader = tokio::spawn(collect(stderr, Arc::clone(&captured)));
-        Self { captured, reader, token }
+        let buffer = Arc::new(Mutex::new(StderrBuffer::default()));
+        let reader = tokio::spawn(read_stderr(stderr, Arc::clone(&buffer)));
+        Self { buffer, reader, token }
     }
 
     async fn finish(&mut self) -> Stderr {
         if !self.reader.is_finished() && timeout(STDERR_LIMIT, &mut self.reader).await.is_err() {
             self.reader.abort();
         }
-        let captured = self.captured.lock().unwrap_or_else(PoisonError::into_inner);
-        captured.text(self.token.expose_secret())
+        let buffer = self.buffer.lock().unwrap_or_else(PoisonError::into_inner);
+        buffer.text(self.token.expose_secret())
     }
 }
 
-impl Drop for Collector {
+impl Drop for StderrReader {
     fn drop(&mut self) {
         self.reader.abort();
     }
 }
 
-async fn collect(stderr: Option<impl AsyncRead + Unpin>, captured: Arc<Mutex<Capture>>) {
+async fn read_stderr(stderr: Option<impl AsyncRead + Unpin>, buffer: Arc<Mutex<StderrBuffer>>) {
     let Some(mut stderr) = stderr else { return };
-    let mut buffer = vec![0; 8192];
-    while let Ok(read @ 1..) = stderr.read(&mut buffer).await {
-        captured.lock().unwrap_or_else(PoisonError::into_inner).push(&buffer[..read]);
+    let mut bytes = vec![0; 8192];
+    while let Ok(read @ 1..) = stderr.read(&mut bytes).await {
+        buffer.lock().unwrap_or_else(PoisonError::into_inner).push(&bytes[..read]);
     }
 }
 
-/// Reads stdout to its end, so that the process never waits for a reader.
-async fn follow(stdout: Option<impl AsyncRead + Unpin>, progress: Progress) {
+/// Reads stdout to its end, so that the process never blocks on a full pipe.
+async fn read_progress(stdout: Option<impl AsyncRead + Unpin>, progress: DceProgress) {
     let Some(mut stdout) = stdout else { return };
     let (mut lines, mut buffer) = (Lines::default(), vec![0; 1024]);
     while let Ok(read @ 1..) = stdout.read(&mut buffer).await {
         if let Some(percent) = lines.push(&buffer[..read]) {
-            progress.tell(percent);
+            progress.report(percent);
         }
     }
 }

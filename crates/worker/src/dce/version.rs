@@ -1,4 +1,4 @@
-//! Which DCE this is, and whether its command line and its JSON are known here.
+//! DCE's version, and whether its command line and its JSON are supported.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use super::process::SpawnError;
 
-/// Major version of every DCE that is supported.
+/// The supported major version.
 const MAJOR: u16 = 2;
-/// Supported minor versions: `export --include-threads` came with 2.46, the next major changes the
-/// command line and the JSON.
+/// The supported minor versions: 2.46 introduced `export --include-threads`; the next major version changes the command
+/// line and the JSON.
 const MINORS: std::ops::RangeInclusive<u16> = 46..=47;
 
-/// The version of a DCE that this program can drive; others cannot be made.
+/// A supported version of DCE; others cannot be constructed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct DceVersion {
     major: u16,
@@ -20,45 +20,40 @@ pub struct DceVersion {
     patch: u16,
 }
 
-/// The command lines that DCE has had. A DCE that takes its arguments differently gets a variant.
+/// The command-line syntaxes of DCE. A version with another syntax gets a variant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Dialect {
-    /// `export -c ID …`, every value behind an option (DCE 2.46 and 2.47).
+    /// `export -c ID …`: every value follows an option (DCE 2.46 and 2.47).
     Options,
 }
 
-/// Why no supported version could be found out.
+/// The reason why no supported version could be determined.
 #[derive(Debug, thiserror::Error)]
 pub enum VersionError {
-    /// The program could not be started.
     #[error(transparent)]
     Spawn(#[from] SpawnError),
-    /// The program did not end.
     #[error("DiscordChatExporter --version did not answer within {} s", .0.as_secs_f32())]
     TimedOut(Duration),
-    /// The program ended with an error or its output could not be read.
     #[error("DiscordChatExporter --version failed: {0}")]
     Failed(String),
-    /// The program says something that is no version.
     #[error(
-        "DiscordChatExporter --version printed {0:?}, which is no version; does DCE_BIN name the right program?"
+        "DiscordChatExporter --version printed {0:?}, which is not a version: check that DCE_BIN is the right program"
     )]
     Unreadable(String),
-    /// A version with another command line or other JSON.
+    /// A version with another command line or another JSON.
     #[error(
-        "DiscordChatExporter {0} is not supported; install 2.46 or 2.47 (2.47 is the version this service is tested with)"
+        "DiscordChatExporter {0} is not supported: install 2.46 or 2.47 (this service is tested with 2.47)"
     )]
     Unsupported(String),
 }
 
 impl DceVersion {
-    /// How this version takes its arguments.
     pub const fn dialect(self) -> Dialect {
         Dialect::Options
     }
 }
 
-/// Reads the output of `--version`: `v2.47.0` (DCE 2.47), with or without the `v` and the patch.
+/// Parses the output of `--version`: `v2.47.0` (DCE 2.47), with or without the `v` and the patch.
 impl FromStr for DceVersion {
     type Err = VersionError;
 
@@ -75,7 +70,7 @@ impl FromStr for DceVersion {
     }
 }
 
-/// `v1.2.3` or `1.2` as three numbers.
+/// Parses `v1.2.3` or `1.2`.
 fn numbers(text: &str) -> Option<(u16, u16, u16)> {
     let mut parts = text.strip_prefix('v').unwrap_or(text).split('.');
     let major = number(parts.next()?)?;
@@ -84,7 +79,7 @@ fn numbers(text: &str) -> Option<(u16, u16, u16)> {
     parts.next().is_none().then_some((major, minor, patch))
 }
 
-/// Digits only: the standard parser would take a sign.
+/// Parses digits only: the standard parser would accept a sign.
 fn number(digits: &str) -> Option<u16> {
     digits.bytes().all(|b| b.is_ascii_digit()).then(|| digits.parse().ok()).flatten()
 }
@@ -100,14 +95,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn supported_versions_are_read_as_dce_prints_them() {
+    fn supported_versions_are_parsed_as_dce_prints_them() {
         for (printed, shown) in [("v2.47.0\n", "2.47.0"), ("v2.46.1", "2.46.1"), ("2.47", "2.47.0")] {
             assert_eq!(printed.parse::<DceVersion>().unwrap().to_string(), shown);
         }
     }
 
     #[test]
-    fn other_versions_are_refused_with_a_sentence() {
+    fn unsupported_versions_are_refused_with_a_remedy() {
         for printed in ["v2.45.0", "v2.48.0", "v3.0.0", "v1.47.0"] {
             let error = printed.parse::<DceVersion>().unwrap_err();
             assert!(matches!(error, VersionError::Unsupported(_)), "{printed}");
@@ -116,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_version_is_named() {
+    fn output_that_is_not_a_version_is_reported() {
         for printed in ["", "v", "v2", "v2.", "v2.x.0", "v2.+47.0", "v2.47.0.1", "bash 5.2", "v99999.1"] {
             let error = printed.parse::<DceVersion>().unwrap_err();
             assert!(matches!(error, VersionError::Unreadable(_)), "{printed:?}: {error}");

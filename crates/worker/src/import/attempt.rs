@@ -14,15 +14,15 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::documents::Documents;
-use super::outcome::{Outcome, judge};
-use super::parts::Source;
-use super::progress::Progress;
+use super::group_parts::ImportSource;
+use super::progress::ImportProgress;
+use super::source_outcome::{SourceOutcome, decide_outcome};
 use crate::ingest::archived::archived_of;
 use crate::ingest::lanes::{BATCHES_WAITING, write_all};
 use crate::ingest::reader::{Origins, ReadError, Reader};
 use crate::ingest::sessions::Sessions;
 use crate::ingest::writer::Writer;
-use crate::lease::{LAST_WRITES, Lease, Order};
+use crate::lease::{Instruction, LAST_WRITES, Lease};
 
 /// How often the messages are counted for whoever looks.
 const COUNT: Duration = Duration::from_millis(200);
@@ -30,11 +30,11 @@ const COUNT: Duration = Duration::from_millis(200);
 /// Reads and writes the source to its end, or to an order to stop: then what was read is still written.
 pub(super) async fn attempt(
     sessions: &Sessions,
-    source: &Source,
+    source: &ImportSource,
     run: &ClaimedRun,
     lease: &mut Lease<'_>,
-    progress: &Arc<Progress>,
-) -> Outcome {
+    progress: &Arc<ImportProgress>,
+) -> SourceOutcome {
     let stop = CancellationToken::new();
     let _stopped = stop.clone().drop_guard(); // the reader too, if this is dropped
     let (deliveries, delivered) = mpsc::channel(BATCHES_WAITING);
@@ -68,28 +68,28 @@ pub(super) async fn attempt(
             never = count(&writer, progress) => match never {},
         }
     });
-    let mut order = Order::Continue;
+    let mut order = Instruction::Continue;
     let (read, written) = loop {
         match order {
-            Order::Abandon => return Outcome::Lost,
-            Order::HandBackNow => match timeout(LAST_WRITES, work).await {
+            Instruction::Abandon => return SourceOutcome::Lost,
+            Instruction::HandBackNow => match timeout(LAST_WRITES, work).await {
                 Ok(done) => break done,
-                Err(_) => return Outcome::Failed(Failure::new(FailureKind::ImportInterrupted)),
+                Err(_) => return SourceOutcome::Failed(Failure::new(FailureKind::ImportInterrupted)),
             },
-            Order::Continue | Order::HandBack => tokio::select! {
+            Instruction::Continue | Instruction::HandBack => tokio::select! {
                 done = &mut work => break done,
-                new = lease.ordered_beyond(order) => {
+                new = lease.instruction_beyond(order) => {
                     order = new;
                     stop.cancel();
                 }
             },
         }
     };
-    judge(order, source.parts.len(), &read, &written)
+    decide_outcome(order, source.parts.len(), &read, &written)
 }
 
 /// Passes on how many messages are committed.
-async fn count(writer: &Writer<'_>, progress: &Progress) -> Infallible {
+async fn count(writer: &Writer<'_>, progress: &ImportProgress) -> Infallible {
     loop {
         sleep(COUNT).await;
         progress.messages_now.store(writer.books().messages(), Ordering::Relaxed);

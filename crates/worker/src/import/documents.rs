@@ -7,26 +7,27 @@ use std::vec;
 
 use tokio_util::sync::CancellationToken;
 
-use super::bytes::{Bytes, Place};
-use super::parts::Source;
-use super::progress::Progress;
+use super::document_location::{DocumentLocation, DocumentReader};
+use super::group_parts::ImportSource;
+use super::progress::ImportProgress;
 use crate::dce::Followed;
 use crate::ingest::reader;
 
 /// Files that are read from beginning to end, none of which grows.
 pub(super) struct Documents {
-    waiting: vec::IntoIter<Place>,
-    open: Option<Bytes>,
+    waiting: vec::IntoIter<DocumentLocation>,
+    open: Option<DocumentReader>,
     /// Counted from 1; 0 before the first.
     part: u32,
-    progress: Arc<Progress>,
+    progress: Arc<ImportProgress>,
     stop: CancellationToken,
 }
 
 impl Documents {
     /// `stop`: nothing is read after it.
-    pub(super) fn of(source: &Source, progress: Arc<Progress>, stop: CancellationToken) -> Self {
-        let places: Vec<Place> = source.parts.iter().map(|part| part.file.place.clone()).collect();
+    pub(super) fn of(source: &ImportSource, progress: Arc<ImportProgress>, stop: CancellationToken) -> Self {
+        let places: Vec<DocumentLocation> =
+            source.parts.iter().map(|part| part.file.location.clone()).collect();
         Self { waiting: places.into_iter(), open: None, part: 0, progress, stop }
     }
 }

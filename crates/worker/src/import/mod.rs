@@ -1,57 +1,60 @@
-//! `dce-worker import`: exports that users already have, into the same tables and by the same path as live runs
-//! (docs/import.md).
+//! `dce-worker import`: writes existing exports into the same tables as live runs, by the same path (docs/import.md).
 //!
-//! [`survey`] opens every file once and says what there is; [`run`] makes one run of each source; [`listing`] only tells.
+//! [`plan`] opens every file once and decides what to import; [`importer`] makes one run of each source; [`dry_run`]
+//! only lists them.
 
-mod archive;
 mod attempt;
-pub mod bytes;
+pub mod console;
+pub mod detect_format;
+pub mod document_location;
 mod documents;
-pub mod find;
-pub mod listing;
-pub mod outcome;
-pub mod parts;
+pub mod dry_run;
+pub mod find_files;
+mod format;
+pub mod group_parts;
+pub mod importer;
+pub mod plan;
 pub mod progress;
-pub mod recognise;
-pub mod run;
-pub mod screen;
+mod report;
 pub mod settings;
-pub mod survey;
+pub mod source_outcome;
+mod zip_archive;
 
-use run::import;
-use screen::Screen;
+use console::Console;
+use importer::import;
+use plan::{ImportPlan, plan_import};
 use settings::{ImportArguments, ImportSettings};
-use survey::{Survey, survey};
 
 use crate::shutdown::Shutdown;
 
-/// Imports, or lists, what the arguments name. Returns whether all of it went in, or could.
+/// Imports the paths in the arguments, or lists them for `--dry-run`. Returns whether everything was, or could be,
+/// imported.
 pub async fn command(
     arguments: ImportArguments,
     settings: &ImportSettings,
     shutdown: &Shutdown,
 ) -> anyhow::Result<bool> {
-    let screen = Screen::new();
-    let surveyed = tokio::task::spawn_blocking(move || survey(&arguments.paths));
-    let found = tokio::select! {
-        found = surveyed => found?,
-        () = shutdown.in_order.cancelled() => anyhow::bail!("interrupted while the files were looked for"),
+    let console = Console::new();
+    let planned = tokio::task::spawn_blocking(move || plan_import(&arguments.paths));
+    let plan = tokio::select! {
+        plan = planned => plan?,
+        () = shutdown.in_order.cancelled() => anyhow::bail!("interrupted during the search for files"),
     };
-    for refused in &found.refused {
-        screen.warn(&format!("{}: {}", refused.name, refused.refusal));
+    for refused in &plan.refused {
+        console.print_error(&format!("{}: {}", refused.name, refused.reason));
     }
     let all = if settings.database.is_none() {
-        found.sources.iter().for_each(|source| screen.tell(&listing::line(source)));
+        plan.sources.iter().for_each(|source| console.print(&dry_run::line(source)));
         true
     } else {
-        found.sources.is_empty() || import(settings, &found, &screen, shutdown).await?
+        plan.sources.is_empty() || import(settings, &plan, &console, shutdown).await?
     };
-    tell_rest(&found, &screen);
-    Ok(all && found.refused.is_empty())
+    print_ignored(&plan, &console);
+    Ok(all && plan.refused.is_empty())
 }
 
-fn tell_rest(found: &Survey, screen: &Screen) {
-    if found.passed_over > 0 {
-        screen.tell(&format!("{} other files or media folders were passed over", found.passed_over));
+fn print_ignored(plan: &ImportPlan, console: &Console) {
+    if plan.ignored > 0 {
+        console.print(&format!("{} other files or media folders were ignored", plan.ignored));
     }
 }

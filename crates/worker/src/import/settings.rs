@@ -1,4 +1,4 @@
-//! What `dce-worker import` is told: paths on the command line, settings in the environment.
+//! Settings of `dce-worker import`: paths on the command line, the rest in the environment.
 
 #![expect(clippy::doc_markdown, reason = "--help shows these comments as they are")]
 
@@ -12,19 +12,21 @@ use dce_core::settings::{Mistakes, Reader};
 use dce_core::store::runs::RunOptions;
 use dce_core::telemetry::LogFormat;
 
-/// Imports DiscordChatExporter's JSON exports that are there already.
+use crate::database_settings::DatabaseArguments;
+
+/// Imports existing DiscordChatExporter JSON exports.
 #[derive(Args)]
 pub struct ImportArguments {
-    /// Files, folders with everything below them, zip archives: .json and .json.gz of DiscordChatExporter 2.30 and later.
+    /// Files (.json, .json.gz), folders including everything below them, and zip archives; written by DiscordChatExporter 2.30 or later.
     #[arg(required = true, value_name = "PATH")]
     pub paths: Vec<PathBuf>,
-    /// Only say what is there; no database is needed.
+    /// Only list the exports found. Needs no database.
     #[arg(long)]
     pub dry_run: bool,
-    /// What becomes of messages that are archived already: ignore leaves them, update replaces those that differ from what a newer file says.
-    #[arg(long, value_name = "WHAT", default_value = "ignore", value_parser = on_conflict())]
+    /// Handling of messages that are already archived: ignore keeps them, update replaces those that differ in a newer file.
+    #[arg(long, value_name = "POLICY", default_value = "ignore", value_parser = on_conflict())]
     pub on_conflict: OnConflict,
-    /// Keep what an update replaces, in message_versions.
+    /// Keep replaced messages in the table message_versions. Needs --on-conflict update.
     #[arg(long)]
     pub keep_versions: bool,
     #[command(flatten)]
@@ -32,26 +34,19 @@ pub struct ImportArguments {
 }
 
 fn on_conflict() -> impl TypedValueParser<Value = OnConflict> {
-    // One of these names: the parser has seen to it.
+    // The parser accepts only these names.
     PossibleValuesParser::new(OnConflict::NAMES).map(|name| OnConflict::parse(&name).unwrap_or_default())
 }
 
-/// The settings as text. The worker's others do not matter here.
+/// The settings as text.
 #[derive(Args)]
 struct RawSettings {
-    /// Postgres, e.g. postgres://user:password@host:5432/database. On Supabase the session pooler (port 5432), never port 6543.
-    #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
-    database_url: Option<String>,
-    /// Database sessions that write messages.
-    #[arg(long, env = "INGEST_CONNECTIONS", default_value = "2")]
-    ingest_connections: String,
-    /// Bring the database's schema up to date at start.
-    #[arg(long, env = "MIGRATE_ON_START", default_value = "true")]
-    migrate_on_start: String,
-    /// json or pretty. Logs go to stderr. [default: pretty on a terminal, else json]
+    #[command(flatten)]
+    database: DatabaseArguments,
+    /// Log format: json or pretty. Logs go to stderr. [default: pretty on a terminal, else json]
     #[arg(long, env = "LOG_FORMAT")]
     log_format: Option<String>,
-    /// Which log lines are written, e.g. info. [default: none on a terminal, else warnings]
+    /// Log filter, e.g. info. [default: off on a terminal, else warn]
     #[arg(long = "rust-log", env = "RUST_LOG")]
     _rust_log: Option<String>,
 }
@@ -62,23 +57,19 @@ impl std::fmt::Debug for ImportArguments {
     }
 }
 
-/// Checked settings.
+/// Validated settings.
 #[derive(Debug, Clone)]
 pub struct ImportSettings {
-    /// Postgres; there unless only a look is asked for.
+    /// `None` for a dry run.
     pub database: Option<DatabaseUrl>,
-    /// Sessions that write messages.
     pub ingest_connections: u32,
-    /// Whether migrations run at start.
     pub migrate: bool,
-    /// How log lines look.
     pub log_format: LogFormat,
-    /// What becomes of messages that are archived already.
     pub options: RunOptions,
 }
 
 impl ImportArguments {
-    /// Reads all settings, or says all that is wrong. `terminal`: somebody looks at the log.
+    /// Parses all settings, or reports every mistake. `terminal`: the log goes to a terminal.
     pub fn settings(&self, terminal: bool) -> Result<ImportSettings, Mistakes> {
         let mut reader = Reader::default();
         let settings = self.read_with(&mut reader, terminal);
@@ -90,24 +81,17 @@ impl ImportArguments {
         let database = if self.dry_run {
             Some(None)
         } else {
-            reader
-                .required(
-                    "DATABASE_URL",
-                    raw.database_url.clone(),
-                    "the Postgres to import into, postgres://…",
-                )
-                .and_then(|url| {
-                    DatabaseUrl::parse(&url).map_err(|error| reader.mistake("DATABASE_URL", error)).ok()
-                })
+            raw.database
+                .url(reader, "set it to the URL of the Postgres to import into, postgres://…")
                 .map(Some)
         };
-        let ingest_connections = reader.number("INGEST_CONNECTIONS", &raw.ingest_connections, 1..=8);
-        let migrate = reader.flag("MIGRATE_ON_START", &raw.migrate_on_start);
+        let ingest_connections = raw.database.ingest_connections(reader);
+        let migrate = raw.database.migrate(reader);
         let default_format = if terminal { LogFormat::Pretty } else { LogFormat::Json };
         let log_format =
             raw.log_format.as_ref().map_or(Some(default_format), |value| reader.parsed("LOG_FORMAT", value));
         if self.keep_versions && self.on_conflict == OnConflict::Ignore {
-            reader.mistake("--keep-versions", "needs --on-conflict update: without it nothing is replaced");
+            reader.mistake("--keep-versions", "needs --on-conflict update, because ignore replaces nothing");
         }
         Some(ImportSettings {
             database: database?,
@@ -141,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_look_needs_no_database() {
+    fn only_a_dry_run_needs_no_database() {
         assert!(read(&["--dry-run"]).unwrap().database.is_none());
         assert!(read(&["--database-url", "postgres://h/d"]).unwrap().database.is_some());
         let mistakes = read(&["--database-url", "", "--ingest-connections", "0"]).unwrap_err().to_string();
@@ -150,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn versions_are_kept_of_what_is_replaced() {
+    fn keep_versions_requires_on_conflict_update() {
         let options =
             |arguments: &[&str]| read(&[&["--dry-run"], arguments].concat()).map(|settings| settings.options);
         assert_eq!(options(&[]).unwrap(), RunOptions::default());
@@ -162,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_path_there_is_nothing_to_import() {
+    fn a_path_is_required() {
         assert!(CommandLine::try_parse_from(["import", "--dry-run"]).is_err());
     }
 }

@@ -3,14 +3,14 @@
 use std::fs;
 use std::io::Write;
 
-use dce_testkit::process::{Running, binary};
+use dce_testkit::process::{DceProcess, binary};
 use tempfile::tempdir;
 
 use crate::support::{BOUND, archive, document, ended, gzipped, indented};
 
-fn without_settings(arguments: &[&str]) -> Running {
+fn without_settings(arguments: &[&str]) -> DceProcess {
     let arguments: Vec<&str> = ["import"].iter().chain(arguments).copied().collect();
-    Running::start(&binary("dce-worker"), &arguments, [("RENDER", "true")])
+    DceProcess::start(&binary("dce-worker"), &arguments, [("RENDER", "true")])
 }
 
 #[tokio::test]
@@ -52,7 +52,7 @@ async fn a_database_that_cannot_be_used_is_told() {
     let file = folder.path().join("x.json");
     fs::write(&file, document(1, 1..=3).to_string()).unwrap();
     let url = "postgres://u:hunter2@127.0.0.1:6543/d";
-    let mut process = Running::start(
+    let mut process = DceProcess::start(
         &binary("dce-worker"),
         &["import", file.to_str().unwrap()],
         [("DATABASE_URL", url), ("RENDER", "true")],

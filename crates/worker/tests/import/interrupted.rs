@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use dce_testkit::process::{Running, eventually};
+use dce_testkit::process::{DceProcess, eventually};
 use dce_testkit::scenario::Scenario;
 use dce_testkit::service::Service;
 use nix::sys::signal::Signal;
@@ -38,7 +38,7 @@ fn long() -> String {
 }
 
 /// An import that has stored something and is held up before it has stored everything.
-async fn under_way(pool: &PgPool, url: &str, folder: &Path) -> (Running, String) {
+async fn under_way(pool: &PgPool, url: &str, folder: &Path) -> (DceProcess, String) {
     let process = start(url, &[folder.to_str().unwrap()]);
     let job_id = eventually(BOUND, "messages are stored", async || {
         let job_id: Option<String> = sqlx::query_scalar(

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use dce_testkit::database::TestDatabase;
-use dce_testkit::process::{Running, binary};
+use dce_testkit::process::{DceProcess, binary};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::{Value, json};
@@ -33,9 +33,9 @@ impl Imported {
 }
 
 /// Starts `dce-worker import` in this folder.
-pub(crate) fn start(url: &str, arguments: &[&str]) -> Running {
+pub(crate) fn start(url: &str, arguments: &[&str]) -> DceProcess {
     let arguments: Vec<&str> = ["import"].iter().chain(arguments).copied().collect();
-    Running::start(&binary("dce-worker"), &arguments, [("DATABASE_URL", url), ("RENDER", "true")])
+    DceProcess::start(&binary("dce-worker"), &arguments, [("DATABASE_URL", url), ("RENDER", "true")])
 }
 
 /// The same, to its end.
@@ -44,7 +44,7 @@ pub(crate) async fn import(url: &str, paths: &[&Path]) -> Imported {
     ended(start(url, &paths)).await
 }
 
-pub(crate) async fn ended(mut process: Running) -> Imported {
+pub(crate) async fn ended(mut process: DceProcess) -> Imported {
     let status = process.wait(BOUND).await;
     Imported { code: status.code(), lines: process.lines() }
 }

@@ -1,16 +1,15 @@
-//! From what DCE wrote to stderr to the failure it means.
+//! Classifies DCE's stderr as a typed failure.
 //!
-//! DCE exits with 0 or 1 whatever happened, so its words decide (DCE 2.47: recorded, every one of
-//! them). Names of channels and servers stand among these words and belong to their users: DCE's
-//! fixed phrases count only where a name cannot be, at the beginning or the end of a line or after
-//! the last thing that a name could hold.
+//! DCE exits with 0 or 1 for every cause, so its text decides (DCE 2.47: every text was recorded). The text contains
+//! names of channels and servers, which users choose. So DCE's fixed phrases count only where no name can stand: at the
+//! beginning or the end of a line, or after the last text that a name could contain.
 
 use dce_core::export::failure::{Failure, FailureKind};
 use nix::sys::signal::Signal;
 
-use super::detail::{shown, without_quotes};
-use super::exceptions::{self, Refusal};
+use super::classify_exception::{RefusedRequest, classify_exception};
 use super::process::Exit;
+use super::sanitize::{sanitize, strip_quoted};
 use super::stderr::Stderr;
 
 const ERROR: &str = "ERROR";
@@ -30,7 +29,7 @@ const OTHER_ARGUMENTS: [&str; 4] = [
 const MISSING_OPTIONS: &str = "Missing required option(s):";
 const TOKEN_OPTION: &str = "-t|--token";
 
-/// How the system's loader and .NET's complain about a program without the files beside it.
+/// Messages of the system's loader and of .NET's about a program whose other files are missing.
 const INCOMPLETE_PROGRAM: [&str; 4] = [
     "error while loading shared libraries",
     "The application to execute does not exist",
@@ -38,30 +37,30 @@ const INCOMPLETE_PROGRAM: [&str; 4] = [
     "libcoreclr.so",
 ];
 
-/// Shells report a signal as an exit code above this.
+/// Shells report signal N as exit code 128 + N.
 const SIGNAL_BASE: i32 = 128;
 
-/// The failure that an ended DCE reports, or `None` for success. Exit code 0 is a success only if
-/// DCE names no failed channel.
+/// Returns the failure of an ended DCE, or `None` for success. Exit code 0 is a success only if DCE lists no failed
+/// channel.
 pub fn classify(exit: &Exit) -> Option<Failure> {
     let text = exit.stderr.as_str();
     match (exit.code, exit.signal) {
-        (Some(0), _) => failed_channel(text),
-        (Some(1), _) => Some(reported(text)),
+        (Some(0), _) => failure_despite_success(text),
+        (Some(1), _) => Some(reported_failure(text)),
         (Some(_), _) if INCOMPLETE_PROGRAM.iter().any(|words| text.contains(words)) => {
             Some(with_first_line(FailureKind::DceMissing, text))
         }
-        (Some(code), _) if code > SIGNAL_BASE => Some(killed(code - SIGNAL_BASE, text)),
-        (Some(_), _) => Some(reported(text)),
-        (None, Some(signal)) => Some(killed(signal, text)),
+        (Some(code), _) if code > SIGNAL_BASE => Some(signal_failure(code - SIGNAL_BASE, text)),
+        (Some(_), _) => Some(reported_failure(text)),
+        (None, Some(signal)) => Some(signal_failure(signal, text)),
         (None, None) => {
             Some(Failure::new(FailureKind::WorkerError).with_detail("the exit status is unknown"))
         }
     }
 }
 
-/// Whether DCE said that the channel or the range is empty (DCE 2.47 does so only if the channel's
-/// newest message is before the range, not for every empty result).
+/// Whether DCE reported that the channel or the range is empty. DCE 2.47 does so only if the channel's newest message
+/// is before the range, not for every empty result.
 pub fn reported_empty(stderr: &Stderr) -> bool {
     let mut lines = stderr.as_str().lines().map(str::trim_end).skip_while(|line| *line != WARNINGS).skip(1);
     lines.any(|line| {
@@ -71,52 +70,52 @@ pub fn reported_empty(stderr: &Stderr) -> bool {
     })
 }
 
-/// A process that a signal ended. .NET says on stderr why it aborts.
-fn killed(signal: i32, text: &str) -> Failure {
+/// The failure of a process that a signal ended. .NET prints the reason for an abort on stderr.
+fn signal_failure(signal: i32, text: &str) -> Failure {
     let name =
         Signal::try_from(signal).map_or_else(|_| format!("signal {signal}"), |known| known.to_string());
     let mut detail = format!("ended by {name}");
     if signal == Signal::SIGABRT as i32
         && let Some(line) = first_line(text)
     {
-        detail = format!("{detail}: {}", without_quotes(line));
+        detail = format!("{detail}: {}", strip_quoted(line));
     }
-    Failure::new(FailureKind::DceCrashed).with_detail(shown(&detail))
+    Failure::new(FailureKind::DceCrashed).with_detail(sanitize(&detail))
 }
 
-/// What DCE reported with exit code 1.
-fn reported(text: &str) -> Failure {
-    // The first line that begins one of DCE's reports; what it quotes comes after it.
+/// The failure that DCE reported with a nonzero exit code.
+fn reported_failure(text: &str) -> Failure {
+    // The first line that begins a report of DCE's decides; quoted text comes after it.
     let mut below = text;
     while !below.is_empty() {
         let (line, rest) = below.split_once('\n').unwrap_or((below, ""));
-        if let Some(failure) = report(line.trim_end(), rest) {
+        if let Some(failure) = parse_report(line.trim_end(), rest) {
             return failure;
         }
         below = rest;
     }
     match first_line(text) {
-        Some(line) => Failure::new(FailureKind::DceFailed).with_detail(shown(line)),
-        None => Failure::new(FailureKind::DceCrashed).with_detail("ended without a word"),
+        Some(line) => Failure::new(FailureKind::DceFailed).with_detail(sanitize(line)),
+        None => Failure::new(FailureKind::DceCrashed).with_detail("ended without an error message"),
     }
 }
 
-/// The failure in the report that begins with `line`, if one does.
-fn report(line: &str, below: &str) -> Option<Failure> {
+/// The failure in the report that begins with `line`, or `None` if no report begins there.
+fn parse_report(line: &str, below: &str) -> Option<Failure> {
     if line == ERROR {
-        return Some(exceptions::failure(below));
+        return Some(classify_exception(below));
     }
     if line == FAILED_CHANNELS {
         return Some(channel_failure(below));
     }
     if line == NOTHING_EXPORTED {
-        // Without a list: there was no channel to export, as in an empty category.
+        // No list follows: there was no channel to export, as in an empty category.
         return Some(Failure::new(FailureKind::NotATextChannel).with_detail(NOTHING_EXPORTED));
     }
     if line.starts_with(SEVERAL_CHANNELS) {
-        // A category stands for its channels. The first sentence; the last one tells the path.
+        // A category stands for its channels. Only the first sentence is kept; the last one contains the path.
         let sentence = line.split_inclusive(". ").next().unwrap_or(line);
-        return Some(Failure::new(FailureKind::NotATextChannel).with_detail(shown(sentence)));
+        return Some(Failure::new(FailureKind::NotATextChannel).with_detail(sanitize(sentence)));
     }
     refused_value(line, below).or_else(|| refused_arguments(line, below))
 }
@@ -125,12 +124,12 @@ fn report(line: &str, below: &str) -> Option<Failure> {
 fn refused_value(line: &str, below: &str) -> Option<Failure> {
     let option = line.strip_prefix("Option ")?.strip_suffix(NO_SUCH_VALUE)?;
     let kind = if option == "--filter" { FailureKind::InvalidFilter } else { FailureKind::InvalidArguments };
-    // The last one: the value above it is the user's and may have lines like it.
+    // The last such line: the value above it is the client's and may contain similar lines.
     let reason = below.lines().rev().find_map(|line| line.strip_prefix("Error: "));
-    Some(Failure::new(kind).with_detail(shown(reason.unwrap_or(line))))
+    Some(Failure::new(kind).with_detail(sanitize(reason.unwrap_or(line))))
 }
 
-/// `Unrecognized option(s):` and the like, with the names below.
+/// `Unrecognized option(s):` and similar lines, with the names below.
 fn refused_arguments(line: &str, below: &str) -> Option<Failure> {
     if !OTHER_ARGUMENTS.contains(&line) {
         return None;
@@ -141,11 +140,11 @@ fn refused_arguments(line: &str, below: &str) -> Option<Failure> {
     } else {
         FailureKind::InvalidArguments
     };
-    Some(Failure::new(kind).with_detail(shown(&format!("{line} {names}"))))
+    Some(Failure::new(kind).with_detail(sanitize(&format!("{line} {names}"))))
 }
 
-/// The failure of a channel although DCE exited with 0, as it does if another one succeeded.
-fn failed_channel(text: &str) -> Option<Failure> {
+/// The failure of a channel although DCE exited with 0, which it does if another channel succeeded.
+fn failure_despite_success(text: &str) -> Option<Failure> {
     let mut below = text;
     while let Some((line, rest)) = below.split_once('\n') {
         if line.trim_end() == FAILED_CHANNELS {
@@ -156,8 +155,8 @@ fn failed_channel(text: &str) -> Option<Failure> {
     None
 }
 
-/// The list `NAME: message` of failed channels, of which there is one. Each message has a fixed end
-/// and a name stands before it, so the end decides.
+/// The failure in the list `NAME: message` of failed channels, which has one entry. The name stands before the message
+/// and each message has a fixed end, so the end decides.
 fn channel_failure(list: &str) -> Failure {
     let entry = list.lines().map(str::trim_end).rfind(|line| !line.is_empty() && *line != NOTHING_EXPORTED);
     let Some(entry) = entry else { return Failure::new(FailureKind::DceFailed) };
@@ -165,15 +164,15 @@ fn channel_failure(list: &str) -> Failure {
         return Failure::new(FailureKind::ForumNeedsThreads).with_detail(IS_A_FORUM);
     }
     let message = entry.rfind(": Request to '").map(|at| &entry[at + ": ".len()..]);
-    if let Some(refusal) = message.and_then(Refusal::parse) {
+    if let Some(refusal) = message.and_then(RefusedRequest::parse) {
         let kind = refusal.kind().unwrap_or(FailureKind::DceFailed);
-        return Failure { detail: message.map(shown), ..Failure::new(kind) };
+        return Failure { detail: message.map(sanitize), ..Failure::new(kind) };
     }
-    Failure::new(FailureKind::DceFailed).with_detail(shown(entry))
+    Failure::new(FailureKind::DceFailed).with_detail(sanitize(entry))
 }
 
 fn with_first_line(kind: FailureKind, text: &str) -> Failure {
-    Failure { detail: first_line(text).map(shown), ..Failure::new(kind) }
+    Failure { detail: first_line(text).map(sanitize), ..Failure::new(kind) }
 }
 
 fn first_line(text: &str) -> Option<&str> {

@@ -1,4 +1,4 @@
-//! DCE's unhandled exceptions: how they are printed, and which failure each of them is.
+//! Classifies DCE's unhandled exceptions, as .NET prints them, as typed failures.
 //!
 //! ```text
 //! ERROR
@@ -7,76 +7,76 @@
 //!       at System.Net.Http.HttpConnection.SendAsync(…)
 //!   at DiscordChatExporter.Core.…
 //! ```
-//! (DCE 2.47: recorded.) The first line below `ERROR` is the exception, deeper ones are its causes.
-//! A message is compared from its beginning, where it is DCE's own text: names of channels and
-//! servers, which their users choose, stand further on.
+//! (DCE 2.47: recorded.) The first line below `ERROR` is the exception; indented ones are its causes. Messages are
+//! compared from their beginning, which is DCE's own text: names of channels and servers, which users choose, come
+//! later.
 
 use std::time::Duration;
 
 use dce_core::export::failure::{Failure, FailureKind};
 
-use super::detail::{shown, without_quotes};
+use super::sanitize::{sanitize, strip_quoted};
 
 /// One printed exception.
 #[derive(Debug, Clone, Copy)]
 struct Exception<'a> {
-    /// Full name, e.g. `System.IO.IOException`.
+    /// The full name, e.g. `System.IO.IOException`.
     name: &'a str,
     /// The first line of its message.
     message: &'a str,
-    /// All text below that line.
+    /// All text below the line of the message.
     below: &'a str,
 }
 
-/// What an exception means.
-struct Verdict {
+/// The meaning of an exception.
+struct Classification {
     kind: FailureKind,
     retry_after: Option<Duration>,
 }
 
-impl From<FailureKind> for Verdict {
+impl From<FailureKind> for Classification {
     fn from(kind: FailureKind) -> Self {
         Self { kind, retry_after: None }
     }
 }
 
-/// Longest wait that is taken from Discord: it is known to send absurd ones.
-const LONGEST_WAIT: Duration = Duration::from_hours(24);
+/// Maximum wait accepted from Discord, which is known to send absurd ones.
+const MAX_RETRY_AFTER: Duration = Duration::from_hours(24);
 
 /// Discord's error code for a channel without messages of its own, e.g. a category.
 const WRONG_CHANNEL_TYPE: i64 = 50024;
 
-/// Messages that only say that there is a cause.
-const EMPTY_WORDS: [&str; 4] = [
+/// Messages without information of their own: a cause follows.
+const UNINFORMATIVE: [&str; 4] = [
     "Failed to export message #",
     "An error occurred while sending the request",
     "The SSL connection could not be established, see inner exception",
     "Error while copying content to a stream",
 ];
 
-/// The failure printed below `ERROR`.
-pub(super) fn failure(printed: &str) -> Failure {
+/// Classifies the exception printed below `ERROR`.
+pub(super) fn classify_exception(printed: &str) -> Failure {
     let chain = exceptions(printed);
-    let known = chain.iter().enumerate().find_map(|(at, exception)| Some((at, verdict(exception)?)));
+    let known = chain.iter().enumerate().find_map(|(at, exception)| Some((at, classification(exception)?)));
     let at = known.as_ref().map_or(0, |(at, _)| *at);
-    // The first of them that says something.
-    let telling = chain[at..]
+    // The first of them with information of its own.
+    let informative = chain[at..]
         .iter()
-        .find(|exception| !EMPTY_WORDS.iter().any(|words| exception.message.starts_with(words)))
+        .find(|exception| !UNINFORMATIVE.iter().any(|words| exception.message.starts_with(words)))
         .or(chain.get(at));
-    match (known, telling) {
-        (Some((_, verdict)), telling) => Failure {
-            kind: verdict.kind,
-            detail: telling.map(|exception| shown(exception.message)),
-            retry_after: verdict.retry_after,
+    match (known, informative) {
+        (Some((_, classification)), informative) => Failure {
+            kind: classification.kind,
+            detail: informative.map(|exception| sanitize(exception.message)),
+            retry_after: classification.retry_after,
         },
         (None, Some(Exception { name, message, .. })) => {
-            let words = without_quotes(message);
-            Failure::new(FailureKind::DceCrashed).with_detail(shown(&format!("{name}: {words}")))
+            let words = strip_quoted(message);
+            Failure::new(FailureKind::DceCrashed).with_detail(sanitize(&format!("{name}: {words}")))
         }
         (None, None) => {
             let line = printed.lines().find(|line| !line.trim().is_empty());
-            Failure { detail: line.map(shown), ..Failure::new(FailureKind::DceFailed) }
+            Failure { detail: line.map(sanitize), ..Failure::new(FailureKind::DceFailed) }
         }
     }
 }
@@ -90,7 +90,7 @@ fn exceptions(printed: &str) -> Vec<Exception<'_>> {
         below = rest;
         let indented = line.len() - line.trim_start_matches(' ').len();
         let Some((name, message)) = line.trim_start_matches(' ').split_once(": ") else { continue };
-        // The first line is the exception, causes are indented by fours.
+        // The first line is the exception; its causes are indented by multiples of four.
         if (indented > 0 || found.is_empty()) && indented % 4 == 0 && is_exception_name(name) {
             found.push(Exception { name, message: message.trim_end(), below });
         }
@@ -104,7 +104,7 @@ fn is_exception_name(name: &str) -> bool {
         && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'+'))
 }
 
-fn verdict(exception: &Exception<'_>) -> Option<Verdict> {
+fn classification(exception: &Exception<'_>) -> Option<Classification> {
     let message = exception.message;
     match exception.name {
         "DiscordChatExporter.Core.Exceptions.DiscordChatExporterException" => {
@@ -114,17 +114,17 @@ fn verdict(exception: &Exception<'_>) -> Option<Verdict> {
             if message.starts_with("Provided bot account ") && mentions_intent(message) {
                 return Some(FailureKind::MissingMessageContentIntent.into());
             }
-            Refusal::parse(message).map(|refusal| refusal.verdict(exception.below))
+            RefusedRequest::parse(message).map(|refused| refused.classification(exception.below))
         }
         "System.InvalidOperationException" => {
-            unreadable(message).then_some(FailureKind::DceCannotReadMessage.into())
+            is_invalid_text(message).then_some(FailureKind::DceCannotReadMessage.into())
         }
         "System.IO.IOException" => Some(io_failure(message).into()),
         "System.IO.FileNotFoundException"
         | "System.IO.DirectoryNotFoundException"
         | "System.IO.PathTooLongException"
         | "System.UnauthorizedAccessException" => Some(FailureKind::WorkerError.into()),
-        // An answer that is not JSON comes from something between Discord and here.
+        // A response that is not JSON comes from an intermediary, not from Discord.
         "System.TimeoutException"
         | "System.Security.Authentication.AuthenticationException"
         | "System.Text.Json.JsonReaderException" => Some(FailureKind::DiscordUnavailable.into()),
@@ -132,20 +132,20 @@ fn verdict(exception: &Exception<'_>) -> Option<Verdict> {
     }
 }
 
-/// 2.46 and 2.47 word it differently.
+/// DCE 2.46 and 2.47 have different texts.
 fn mentions_intent(message: &str) -> bool {
     message.contains("MESSAGE_CONTENT privileged intent")
         || message.contains("Message Content Intent enabled")
 }
 
-/// .NET's words for text that is half a character.
-fn unreadable(message: &str) -> bool {
+/// Whether it is one of .NET's messages about text that ends within a character.
+fn is_invalid_text(message: &str) -> bool {
     ["Cannot read incomplete UTF-16", "Cannot read invalid UTF-16", "Cannot transcode invalid UTF-8"]
         .iter()
         .any(|words| message.starts_with(words))
 }
 
-/// .NET has one exception for the disk and the network.
+/// .NET has one exception for both the disk and the network.
 fn io_failure(message: &str) -> FailureKind {
     let starts = |words: &[&str]| words.iter().any(|words| message.starts_with(words));
     if starts(&["No space left on device", "Disk quota exceeded"]) {
@@ -162,16 +162,16 @@ fn io_failure(message: &str) -> FailureKind {
     }
 }
 
-/// `Request to 'ROUTE' failed: STATUS.`: Discord refused a request.
+/// A request that Discord refused: `Request to 'ROUTE' failed: STATUS.`
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Refusal<'a> {
+pub(super) struct RefusedRequest<'a> {
     route: &'a str,
     status: &'a str,
 }
 
-impl<'a> Refusal<'a> {
-    /// The whole of `message` must be one. A route is made of ids and names that DCE chose or
-    /// encoded: nothing in it can close the quote.
+impl<'a> RefusedRequest<'a> {
+    /// Parses `message`, which must have no other text. A route consists of ids and names that DCE chose or encoded, so
+    /// nothing in it can close the quote.
     pub(super) fn parse(message: &'a str) -> Option<Self> {
         let (route, status) = message.strip_prefix("Request to '")?.split_once("' failed: ")?;
         let status = status.strip_suffix('.')?;
@@ -179,7 +179,7 @@ impl<'a> Refusal<'a> {
         (plain && !route.contains(char::is_whitespace)).then_some(Self { route, status })
     }
 
-    /// What 403 and 404 mean, which come without a body.
+    /// The meaning of 403 and 404, which come without a body.
     pub(super) fn kind(self) -> Option<FailureKind> {
         let of_channel = self.route.starts_with("channels/") || self.route.starts_with("guilds/");
         match self.status {
@@ -189,14 +189,14 @@ impl<'a> Refusal<'a> {
         }
     }
 
-    fn verdict(self, below: &str) -> Verdict {
+    fn classification(self, below: &str) -> Classification {
         if let Some(kind) = self.kind() {
             return kind.into();
         }
-        let body = Body::parse(below);
+        let body = ResponseBody::parse(below);
         let kind = match self.status {
             "too many requests" => {
-                return Verdict { kind: FailureKind::RateLimited, retry_after: body.retry_after() };
+                return Classification { kind: FailureKind::RateLimited, retry_after: body.retry_after() };
             }
             "unauthorized" => FailureKind::InvalidToken,
             "forbidden" | "not found" => FailureKind::DceFailed,
@@ -207,7 +207,7 @@ impl<'a> Refusal<'a> {
     }
 }
 
-/// Status 408 and all of 5xx, by .NET's names; those without a name are printed as numbers.
+/// Whether it is status 408 or 5xx, as .NET prints them: by name, or as a number if there is no name.
 fn is_unavailable(status: &str) -> bool {
     const NAMES: [&str; 9] = [
         "request timeout",
@@ -223,10 +223,10 @@ fn is_unavailable(status: &str) -> bool {
     NAMES.contains(&status) || status.parse().is_ok_and(|status: u16| (500..600).contains(&status))
 }
 
-/// The body of a refusal, below its line: JSON if it is Discord's own.
-struct Body(Option<serde_json::Value>);
+/// The body of a refused request, which is printed below its line: JSON if it is Discord's own.
+struct ResponseBody(Option<serde_json::Value>);
 
-impl Body {
+impl ResponseBody {
     fn parse(below: &str) -> Self {
         let text = below.trim_start().strip_prefix("Response content: ");
         // Stack frames follow the document.
@@ -235,11 +235,11 @@ impl Body {
 
     fn retry_after(&self) -> Option<Duration> {
         let seconds = self.0.as_ref()?.get("retry_after")?.as_f64()?;
-        Some(Duration::try_from_secs_f64(seconds).ok()?.min(LONGEST_WAIT))
+        Some(Duration::try_from_secs_f64(seconds).ok()?.min(MAX_RETRY_AFTER))
     }
 
-    /// What a refusal means that only its body explains. One that is not Discord's JSON was sent by
-    /// the edge in front of it, as it does now and then in long exports.
+    /// The meaning of a refusal that only its body explains. A body that is not Discord's JSON comes from the edge
+    /// servers in front of Discord, which occasionally refuse requests in long exports.
     fn kind(&self) -> FailureKind {
         match &self.0 {
             None => FailureKind::DiscordUnavailable,

@@ -1,20 +1,20 @@
-//! One line of somebody else's words, fit to be stored and shown.
+//! Makes a line of foreign text safe to store and display.
 
-/// Longest detail, in characters.
-const LONGEST: usize = 300;
+/// Maximum length in characters.
+const MAX_LENGTH: usize = 300;
 
-/// The line without local directories, control characters and what is beyond 300 characters.
-pub(super) fn shown(line: &str) -> String {
-    let line = without_directories(line.trim());
+/// Removes local directories and control characters and truncates to 300 characters.
+pub(super) fn sanitize(line: &str) -> String {
+    let line = strip_directories(line.trim());
     let line: String = line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    match line.char_indices().nth(LONGEST) {
-        Some(_) => line.chars().take(LONGEST - 1).chain(['…']).collect(),
+    match line.char_indices().nth(MAX_LENGTH) {
+        Some(_) => line.chars().take(MAX_LENGTH - 1).chain(['…']).collect(),
         None => line,
     }
 }
 
-/// The line with every absolute path replaced by its last component.
-fn without_directories(line: &str) -> String {
+/// Replaces every absolute path with its last component.
+fn strip_directories(line: &str) -> String {
     let mut shown = String::with_capacity(line.len());
     let mut rest = line;
     let mut before = ' ';
@@ -32,7 +32,7 @@ fn without_directories(line: &str) -> String {
     shown
 }
 
-/// A quoted path ends at its quote and may hold blanks; others end at a blank or a bracket.
+/// A quoted path ends at its quote and may contain spaces; others end at a space or a bracket.
 fn path_length(rest: &str, before: char) -> usize {
     let end = match before {
         '\'' | '"' => rest.find(before),
@@ -41,9 +41,8 @@ fn path_length(rest: &str, before: char) -> usize {
     end.unwrap_or(rest.len())
 }
 
-/// The line with everything between quotes left out: an exception of DCE's own may quote anything,
-/// also a message.
-pub(super) fn without_quotes(line: &str) -> String {
+/// Replaces quoted text with `…`: an exception of DCE's may quote anything, even the content of a message.
+pub(super) fn strip_quoted(line: &str) -> String {
     let mut shown = String::with_capacity(line.len());
     let mut quote = None;
     let mut before = ' ';
@@ -73,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn directories_are_left_out_and_addresses_kept() {
+    fn directories_are_removed_and_urls_kept() {
         for (line, expected) in [
             ("No space left on device : '/srv/my work/7/part.json'", "No space left on device : 'part.json'"),
             ("Could not find file '/proc/nope'.", "Could not find file 'nope'."),
@@ -82,24 +81,24 @@ mod tests {
             ("https://discord.com/api: a / b", "https://discord.com/api: a  b"),
             ("open '/never/closed", "open 'closed"),
         ] {
-            assert_eq!(shown(line), expected);
+            assert_eq!(sanitize(line), expected);
         }
     }
 
     #[test]
-    fn long_lines_end_after_300_characters() {
+    fn lines_are_truncated_to_300_characters_without_control_characters() {
         let line = "길".repeat(400);
-        assert_eq!(shown(&line).chars().count(), 300);
-        assert_eq!(shown(&"길".repeat(300)), "길".repeat(300));
-        assert_eq!(shown("a\tb\u{1b}[31m\n"), "a b [31m");
+        assert_eq!(sanitize(&line).chars().count(), 300);
+        assert_eq!(sanitize(&"길".repeat(300)), "길".repeat(300));
+        assert_eq!(sanitize("a\tb\u{1b}[31m\n"), "a b [31m");
     }
 
     #[test]
-    fn what_is_quoted_is_left_out() {
+    fn quoted_text_is_removed() {
         assert_eq!(
-            without_quotes("The input string 'my secret' doesn't fit \"x\"."),
+            strip_quoted("The input string 'my secret' doesn't fit \"x\"."),
             "The input string '…' doesn't fit \"…\"."
         );
-        assert_eq!(without_quotes("Never closed 'secret"), "Never closed '");
+        assert_eq!(strip_quoted("Never closed 'secret"), "Never closed '");
     }
 }

@@ -1,0 +1,224 @@
+//! Decides the outcome of an attempt from DCE's exit, the result of reading and the result of writing. Pure.
+
+use dce_core::export::failure::{Failure, FailureKind};
+use dce_core::settings::ByteSize;
+
+use crate::dce::{Exit, classify};
+use crate::ingest::frame::FrameError;
+use crate::ingest::reader::{Documents, ReadError};
+use crate::ingest::writer::WriteError;
+
+/// The reason why the worker stopped DCE.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StopReason {
+    /// A cancel or a shutdown.
+    HandBack,
+    /// The database is read-only: nothing could be stored.
+    ReadOnly,
+    /// Neither DCE's output nor its progress advanced.
+    Stalled,
+    /// The attempt exceeded `EXPORT_TIMEOUT`.
+    TimedOut,
+    /// `WORK_DIR` has less than `MIN_FREE_DISK` free.
+    DiskLow { free: ByteSize, least: ByteSize },
+    /// The attempt's files that are not yet in Postgres exceed `ATTEMPT_DISK_LIMIT`.
+    AttemptTooLarge { size: ByteSize, limit: ByteSize },
+    /// Reading or writing failed; its error has the reason.
+    Ingest,
+    /// Another worker owns the run.
+    Abandoned,
+}
+
+/// The outcome of an attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AttemptOutcome {
+    /// DCE exited with 0, every document is closed and its count is right, and everything is committed.
+    Completed,
+    Failed(Failure),
+    /// Stopped in order; SQL decides between cancelled and pending. The failure is the reason if it was neither a cancel
+    /// nor a shutdown.
+    HandedBack(Option<Failure>),
+    /// Another worker owns the run: nothing more is written.
+    Lost,
+}
+
+/// Decides the outcome. A failed DCE leaves valid JSON whose count is too small but self-consistent, so an attempt is
+/// complete only with exit code 0 *and* closed documents *and* equal counts *and* their commit (DCE 2.47: docs/dce.md).
+pub fn decide_outcome(
+    stopped: Option<StopReason>,
+    exit: &Exit,
+    read: &Result<Documents, ReadError>,
+    written: &Result<(), WriteError>,
+) -> AttemptOutcome {
+    match written {
+        Err(WriteError::Lost) => return AttemptOutcome::Lost,
+        Err(error @ WriteError::Unavailable(_)) => {
+            return handed_back(FailureKind::DatabaseUnavailable, error);
+        }
+        Err(error @ WriteError::ReadOnly(_)) => return handed_back(FailureKind::DatabaseReadOnly, error),
+        Err(error @ WriteError::Exhausted(_)) => return failed(FailureKind::DatabaseUnavailable, error),
+        Err(error @ WriteError::Refused(_)) => return failed(FailureKind::DatabaseRefused, error),
+        Ok(()) => {}
+    }
+    if stopped == Some(StopReason::Abandoned) {
+        return AttemptOutcome::Lost;
+    }
+    // If DCE had finished before the stop reached it, nothing is left to repeat.
+    match stopped.filter(|_| !is_complete(exit, read)) {
+        Some(StopReason::HandBack) => return AttemptOutcome::HandedBack(None),
+        Some(StopReason::ReadOnly) => {
+            return AttemptOutcome::HandedBack(Some(Failure::new(FailureKind::DatabaseReadOnly)));
+        }
+        Some(StopReason::Stalled) => return AttemptOutcome::Failed(Failure::new(FailureKind::Stalled)),
+        Some(StopReason::TimedOut) => return AttemptOutcome::Failed(Failure::new(FailureKind::Timeout)),
+        Some(StopReason::DiskLow { free, least }) => {
+            let detail = format!("only {free} are free on the disk of WORK_DIR; MIN_FREE_DISK is {least}");
+            return failed(FailureKind::DiskFull, &detail);
+        }
+        Some(StopReason::AttemptTooLarge { size, limit }) => {
+            let detail =
+                format!("{size} of output were not yet stored in Postgres; ATTEMPT_DISK_LIMIT is {limit}");
+            return failed(FailureKind::DiskFull, &detail);
+        }
+        Some(StopReason::Ingest | StopReason::Abandoned) | None => {}
+    }
+    match read {
+        Err(ReadError::WriterStopped) => {
+            failed(FailureKind::WorkerError, &"the writer stopped without an error")
+        }
+        Err(error) => failed(read_failure(error), error),
+        // DCE's own error has precedence: a failed DCE leaves a truncated document too.
+        Ok(documents) => match classify(exit) {
+            Some(failure) => AttemptOutcome::Failed(failure),
+            None if is_complete(exit, read) => AttemptOutcome::Completed,
+            None => failed(FailureKind::OutputTruncated, &describe(*documents)),
+        },
+    }
+}
+
+/// Whether DCE exited with 0 and closed every document: no more messages exist in the range that was read.
+pub fn is_complete(exit: &Exit, read: &Result<Documents, ReadError>) -> bool {
+    exit.code == Some(0)
+        && classify(exit).is_none()
+        && matches!(read, Ok(Documents { complete: 1.., cut: 0 }))
+}
+
+fn failed(kind: FailureKind, detail: &impl ToString) -> AttemptOutcome {
+    AttemptOutcome::Failed(Failure::new(kind).with_detail(detail.to_string()))
+}
+
+fn handed_back(kind: FailureKind, detail: &impl ToString) -> AttemptOutcome {
+    AttemptOutcome::HandedBack(Some(Failure::new(kind).with_detail(detail.to_string())))
+}
+
+fn read_failure(error: &ReadError) -> FailureKind {
+    match error {
+        ReadError::Io(error) if error.kind() == std::io::ErrorKind::StorageFull => FailureKind::DiskFull,
+        ReadError::Io(_) => FailureKind::WorkerError,
+        ReadError::Frame(FrameError::MessageTooLarge { .. }) | ReadError::Row(_) => {
+            FailureKind::MessageTooLarge
+        }
+        ReadError::Frame(FrameError::CountMismatch { .. }) => FailureKind::OutputTruncated,
+        // DCE exports a category that holds a single channel as that channel.
+        ReadError::OtherChannel(_) => FailureKind::NotATextChannel,
+        _ => FailureKind::OutputUnreadable,
+    }
+}
+
+fn describe(documents: Documents) -> String {
+    match documents {
+        Documents { complete: 0, cut: 0 } => "DCE wrote no output".to_owned(),
+        Documents { complete, cut } => format!("{cut} of {} output files are truncated", complete + cut),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dce::Stderr;
+
+    const ALL: Documents = Documents { complete: 2, cut: 0 };
+    const CUT: Documents = Documents { complete: 1, cut: 1 };
+
+    fn exit(code: i32, stderr: &str) -> Exit {
+        Exit { code: Some(code), signal: None, stderr: Stderr::from(stderr) }
+    }
+
+    fn kind(outcome: &AttemptOutcome) -> FailureKind {
+        match outcome {
+            AttemptOutcome::Failed(failure) => failure.kind,
+            other => panic!("{other:?} is not a failure"),
+        }
+    }
+
+    #[test]
+    fn complete_requires_exit_code_0_closed_documents_and_a_commit() {
+        assert_eq!(decide_outcome(None, &exit(0, ""), &Ok(ALL), &Ok(())), AttemptOutcome::Completed);
+        assert_eq!(
+            kind(&decide_outcome(None, &exit(0, ""), &Ok(CUT), &Ok(()))),
+            FailureKind::OutputTruncated
+        );
+        assert_eq!(
+            kind(&decide_outcome(None, &exit(0, ""), &Ok(Documents::default()), &Ok(()))),
+            FailureKind::OutputTruncated
+        );
+        assert_eq!(
+            decide_outcome(None, &exit(0, ""), &Ok(ALL), &Err(WriteError::Lost)),
+            AttemptOutcome::Lost
+        );
+    }
+
+    #[test]
+    fn a_failed_dce_with_a_valid_document_is_not_complete() {
+        let dropped = exit(
+            1,
+            "ERROR\nSystem.Net.Http.HttpRequestException: An error occurred while sending the request.\n",
+        );
+        assert_eq!(kind(&decide_outcome(None, &dropped, &Ok(ALL), &Ok(()))), FailureKind::DiscordUnavailable);
+    }
+
+    #[test]
+    fn a_stopped_attempt_is_handed_back_unless_dce_had_finished() {
+        let cancelled =
+            exit(1, "ERROR\nSystem.Threading.Tasks.TaskCanceledException: A task was canceled.\n");
+        assert_eq!(
+            decide_outcome(Some(StopReason::HandBack), &cancelled, &Ok(CUT), &Ok(())),
+            AttemptOutcome::HandedBack(None)
+        );
+        assert_eq!(
+            decide_outcome(Some(StopReason::HandBack), &exit(0, ""), &Ok(ALL), &Ok(())),
+            AttemptOutcome::Completed
+        );
+        assert_eq!(
+            kind(&decide_outcome(Some(StopReason::Stalled), &cancelled, &Ok(CUT), &Ok(()))),
+            FailureKind::Stalled
+        );
+    }
+
+    #[test]
+    fn a_disk_stop_names_its_limit_and_is_retryable() {
+        let stopped = exit(1, "ERROR\nSystem.Threading.Tasks.TaskCanceledException: A task was canceled.\n");
+        let (low, high) = (ByteSize(9_900_000), ByteSize(256_000_000));
+        let stops = [
+            (StopReason::DiskLow { free: low, least: high }, ["9.9 MB", "MIN_FREE_DISK is 256 MB"]),
+            (
+                StopReason::AttemptTooLarge { size: high, limit: low },
+                ["256 MB", "ATTEMPT_DISK_LIMIT is 9.9 MB"],
+            ),
+        ];
+        for (reason, words) in stops {
+            let AttemptOutcome::Failed(failure) = decide_outcome(Some(reason), &stopped, &Ok(CUT), &Ok(()))
+            else {
+                panic!("{reason:?} is a failure")
+            };
+            assert_eq!(failure.kind, FailureKind::DiskFull);
+            assert!(failure.kind.is_retryable());
+            let detail = failure.detail.unwrap_or_default();
+            assert!(words.iter().all(|word| detail.contains(word)), "{detail}");
+            assert_eq!(
+                decide_outcome(Some(reason), &exit(0, ""), &Ok(ALL), &Ok(())),
+                AttemptOutcome::Completed
+            );
+        }
+    }
+}

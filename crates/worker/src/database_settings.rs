@@ -1,0 +1,36 @@
+//! Settings of the database, which the worker and `dce-worker import` share.
+
+#![expect(clippy::doc_markdown, reason = "--help shows these comments as they are")]
+
+use clap::Args;
+use dce_core::db::DatabaseUrl;
+use dce_core::settings::Reader;
+
+/// The settings as text.
+#[derive(Args)]
+pub(crate) struct DatabaseArguments {
+    /// Postgres URL: postgres://user:password@host:5432/database. On Supabase use the session pooler (port 5432), never port 6543.
+    #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
+    database_url: Option<String>,
+    /// Number of database sessions that write messages, shared by all runs of this process.
+    #[arg(long, env = "INGEST_CONNECTIONS", default_value = "2")]
+    ingest_connections: String,
+    /// Migrate the database schema at start.
+    #[arg(long, env = "MIGRATE_ON_START", default_value = "true")]
+    migrate_on_start: String,
+}
+
+impl DatabaseArguments {
+    pub(crate) fn url(&self, reader: &mut Reader, remedy: &str) -> Option<DatabaseUrl> {
+        let url = reader.required("DATABASE_URL", self.database_url.clone(), remedy)?;
+        DatabaseUrl::parse(&url).map_err(|error| reader.mistake("DATABASE_URL", error)).ok()
+    }
+
+    pub(crate) fn ingest_connections(&self, reader: &mut Reader) -> Option<u32> {
+        reader.number("INGEST_CONNECTIONS", &self.ingest_connections, 1..=8)
+    }
+
+    pub(crate) fn migrate(&self, reader: &mut Reader) -> Option<bool> {
+        reader.flag("MIGRATE_ON_START", &self.migrate_on_start)
+    }
+}

@@ -1,0 +1,128 @@
+//! Circuit breaker for the Discord token: after a rejection no run starts with it, except one probe every ten minutes.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use dce_core::export::failure::FailureKind;
+use dce_core::store::StoreError;
+use dce_core::store::tokens::{self, Fingerprint, Trial};
+use secrecy::{ExposeSecret, SecretString};
+use sqlx::postgres::PgPool;
+use tokio::task::JoinHandle;
+
+use crate::attempt_outcome::AttemptOutcome;
+use crate::context::WorkerContext;
+
+/// Whether a run may start with this worker's token.
+#[derive(Debug, Clone, Copy)]
+pub enum BreakerState {
+    /// Discord accepts the token: runs may start.
+    Closed,
+    /// One run may start, to probe whether Discord accepts the token again. Returned if there is no run.
+    HalfOpen(Trial),
+    /// Discord rejected the token, and the next probe is not due.
+    Open,
+}
+
+/// This worker's last known state of its token; the state shared by all workers is in the database.
+#[derive(Debug)]
+pub struct TokenBreaker {
+    token: Fingerprint,
+    rejected: AtomicBool,
+}
+
+impl TokenBreaker {
+    pub fn new(token: &SecretString) -> Self {
+        Self { token: Fingerprint::of(token.expose_secret()), rejected: AtomicBool::new(false) }
+    }
+
+    /// The last known state, without asking the database.
+    pub fn is_rejected(&self) -> bool {
+        self.rejected.load(Ordering::Relaxed)
+    }
+
+    /// Reads the state shared by all workers, before a run is started.
+    pub async fn state(&self, pool: &PgPool) -> Result<BreakerState, StoreError> {
+        let rejected = tokens::is_rejected(pool, &self.token).await?;
+        self.update(rejected);
+        if !rejected {
+            return Ok(BreakerState::Closed);
+        }
+        Ok(tokens::take_trial(pool, &self.token).await?.map_or(BreakerState::Open, BreakerState::HalfOpen))
+    }
+
+    /// Gives the probe back because there was no run to probe the token with.
+    pub async fn return_probe(&self, pool: &PgPool, probe: Trial) -> Result<(), StoreError> {
+        tokens::return_trial(pool, &self.token, probe).await
+    }
+
+    /// Records that Discord rejected the token. Returns `true` for the first run to report it.
+    pub async fn reject(&self, pool: &PgPool) -> Result<bool, StoreError> {
+        let is_first = tokens::reject(pool, &self.token).await?;
+        self.update(true);
+        Ok(is_first)
+    }
+
+    /// Records that Discord accepts the token.
+    pub async fn accept(&self, pool: &PgPool) -> Result<(), StoreError> {
+        tokens::accept(pool, &self.token).await?;
+        self.update(false);
+        Ok(())
+    }
+
+    fn update(&self, rejected: bool) {
+        let before = self.rejected.swap(rejected, Ordering::Relaxed);
+        if rejected && !before {
+            tracing::error!(
+                fingerprint = %self.token,
+                consequence = "no export starts with this token, except one probe every 10 minutes",
+                remedy = "change DISCORD_TOKEN",
+                "token.rejected"
+            );
+        } else if before && !rejected {
+            tracing::info!(fingerprint = %self.token, "token.accepted");
+        }
+    }
+}
+
+/// Watches the attempt that probes the token: a description of the channel proves that Discord accepts it.
+#[derive(Debug)]
+pub struct HalfOpenProbe(JoinHandle<()>);
+
+impl HalfOpenProbe {
+    /// `described` returns when DCE has written the channel's description.
+    pub fn watch(context: &Arc<WorkerContext>, described: impl Future<Output = ()> + Send + 'static) -> Self {
+        let context = Arc::clone(context);
+        Self(tokio::spawn(async move {
+            described.await;
+            accept(&context).await;
+        }))
+    }
+
+    /// Records the result of the probe after its attempt, unless it is recorded already.
+    pub async fn finish(&self, context: &WorkerContext, outcome: &AttemptOutcome, described: bool) {
+        let accepted = match outcome {
+            AttemptOutcome::Failed(failure) if failure.kind == FailureKind::InvalidToken => false,
+            AttemptOutcome::Failed(failure) => described || failure.kind.shows_a_valid_token(),
+            _ => described,
+        };
+        if accepted && !self.0.is_finished() {
+            self.0.abort();
+            accept(context).await;
+        }
+    }
+}
+
+impl Drop for HalfOpenProbe {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+async fn accept(context: &WorkerContext) {
+    match context.breaker.accept(&context.control).await {
+        Ok(()) => context.leases.heartbeat_now(),
+        // The next probe records it again.
+        Err(error) => tracing::warn!(error = %error, "token.not_accepted"),
+    }
+}
