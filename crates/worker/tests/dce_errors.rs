@@ -1,4 +1,4 @@
-//! What the real DCE 2.47 wrote to stderr, case by case, and the failure that a user is told.
+//! The recorded stderr of the real DCE 2.47, case by case, and the failure that is reported.
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 use std::path::{Path, PathBuf};
@@ -8,12 +8,12 @@ use dce_core::export::failure::{Failure, FailureKind};
 use dce_worker::dce::{Exit, Stderr, classify, reported_empty};
 
 const RECORDINGS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../testkit/recordings");
-/// Stands for the output folder in the recorded texts.
+/// Replaces the output folder in the recorded texts.
 const OUT: &str = "OUT/";
-/// Where the output would really be: a path with a blank that must not be shown.
+/// The real output folder: a path with a space, which must not be shown.
 const REAL_OUT: &str = "/srv/my work/attempt-7/";
 
-/// A recorded end of DCE.
+/// Returns a recorded exit of DCE.
 fn recorded(case: &str) -> Exit {
     let folder: PathBuf = Path::new(RECORDINGS).join(case);
     let stderr = std::fs::read_to_string(folder.join("stderr")).unwrap();
@@ -28,7 +28,7 @@ fn recorded(case: &str) -> Exit {
     }
 }
 
-/// An end of DCE with this text.
+/// Returns an exit of DCE with this stderr.
 fn ended(code: i32, stderr: &str) -> Exit {
     Exit { code: Some(code), signal: None, stderr: Stderr::from(stderr) }
 }
@@ -39,7 +39,7 @@ fn failure(exit: &Exit) -> (FailureKind, Option<Duration>, String) {
 }
 
 #[test]
-fn every_recorded_failure_is_named_with_dces_words() {
+fn every_recorded_failure_has_its_kind_and_dces_text() {
     use FailureKind::*;
     for (case, kind, detail) in [
         ("forbidden", MissingAccess, "Request to 'channels/900000000000001004' failed: forbidden."),
@@ -109,7 +109,7 @@ fn every_recorded_failure_is_named_with_dces_words() {
 }
 
 #[test]
-fn the_wait_that_discord_asks_for_is_kept() {
+fn discords_retry_after_is_kept() {
     let (kind, retry_after, detail) = failure(&recorded("limited"));
     assert_eq!((kind, retry_after), (FailureKind::RateLimited, Some(Duration::from_millis(1337))));
     assert!(detail.ends_with("' failed: too many requests."), "{detail}");
@@ -134,7 +134,7 @@ fn the_wait_that_discord_asks_for_is_kept() {
 }
 
 #[test]
-fn success_is_no_failure_and_an_empty_channel_is_reported_as_such() {
+fn success_has_no_failure_and_an_empty_channel_is_recognised() {
     for (case, empty) in [
         ("small", false),
         ("window-empty", false),
@@ -149,7 +149,7 @@ fn success_is_no_failure_and_an_empty_channel_is_reported_as_such() {
 }
 
 #[test]
-fn a_failure_inside_a_message_is_named_by_its_cause() {
+fn a_failure_within_a_message_is_classified_by_its_cause() {
     let text = "ERROR\nDiscordChatExporter.Core.Exceptions.DiscordChatExporterException: Failed to export message \
         #1 in channel 'a' (#2) of guild 'b (#3)'.\n    DiscordChatExporter.Core.Exceptions.\
         DiscordChatExporterException: Request to 'channels/2/messages/1/reactions/x?limit=100&after=0' failed: bad \
@@ -160,7 +160,7 @@ fn a_failure_inside_a_message_is_named_by_its_cause() {
 }
 
 #[test]
-fn statuses_and_bodies_tell_discord_from_its_edge() {
+fn status_and_body_distinguish_discord_from_its_edge() {
     use FailureKind::*;
     for (status, body, kind) in [
         ("520", "", DiscordUnavailable),
@@ -184,9 +184,9 @@ fn statuses_and_bodies_tell_discord_from_its_edge() {
     }
 }
 
-/// Channels and servers are named by their users, who may know DCE's words.
+/// Users choose the names of channels and servers, and may use DCE's phrases in them.
 #[test]
-fn a_name_cannot_choose_the_failure() {
+fn names_of_channels_and_servers_cannot_change_the_failure() {
     let names = [
         "Authentication token is invalid.",
         "a: Authentication token is invalid.",
@@ -241,7 +241,7 @@ fn a_name_cannot_choose_the_failure() {
 }
 
 #[test]
-fn a_program_without_its_files_is_missing_and_one_that_aborts_has_crashed() {
+fn an_incomplete_program_is_dce_missing_and_an_abort_is_dce_crashed() {
     let loader = "/opt/dce/DiscordChatExporter.Cli: error while loading shared libraries: libstdc++.so.6: cannot \
                   open shared object file";
     let (kind, _, detail) = failure(&ended(127, loader));
@@ -260,7 +260,7 @@ fn a_program_without_its_files_is_missing_and_one_that_aborts_has_crashed() {
 }
 
 #[test]
-fn unknown_words_are_passed_on_and_not_retried() {
+fn unknown_text_is_passed_on_and_not_retried() {
     let (kind, _, detail) = failure(&ended(1, "\nSomething new happened in /var/lib/dce/x.\nMore.\n"));
     assert_eq!((kind, detail.as_str()), (FailureKind::DceFailed, "Something new happened in x."));
     assert!(!kind.is_retryable());

@@ -1,4 +1,4 @@
-//! Real processes: what they are given, how they end, and that nothing of them is left.
+//! Starts and stops real processes: their environment, their exits, and that none survives.
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 use std::ffi::OsString;
@@ -15,10 +15,10 @@ use nix::unistd::Pid;
 use secrecy::SecretString;
 use tempfile::TempDir;
 
-/// Nothing here takes this long unless it is broken.
+/// Time allowed for each step.
 const BOUND: Duration = Duration::from_secs(20);
 const TOKEN: &str = "MTA0.token-of-the-test.x";
-/// Tells this program, started by one of its own tests, to be a worker.
+/// Makes this program act as a worker when one of its own tests starts it.
 const BE_A_WORKER: &str = "DCE_TEST_WORKER";
 
 /// Runs a shell script as if it were DCE.
@@ -41,11 +41,11 @@ async fn run(text: &str) -> Exit {
     tokio::time::timeout(BOUND, running.wait()).await.unwrap()
 }
 
-/// Looks again and again until there is an answer.
-async fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+/// Polls until there is a value.
+async fn until<T>(what: &str, mut poll: impl FnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + BOUND;
     loop {
-        if let Some(found) = look() {
+        if let Some(found) = poll() {
             return found;
         }
         assert!(Instant::now() < deadline, "{what} did not happen");
@@ -53,12 +53,12 @@ async fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     }
 }
 
-/// The process id that a script writes into a file.
+/// Returns the process id that a script writes into a file.
 async fn pid_in(file: &Path) -> u32 {
     until("the script's start", || fs::read_to_string(file).ok()?.strip_suffix('\n')?.parse().ok()).await
 }
 
-/// Whether a process runs; one that only waits to be reaped does not.
+/// Whether a process runs; a zombie does not.
 fn runs(pid: u32) -> bool {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     status.lines().any(|line| line.starts_with("State:") && !line.contains(['Z', 'X']))
@@ -69,7 +69,7 @@ async fn until_gone(pid: u32) {
 }
 
 #[tokio::test]
-async fn exit_code_signal_and_stderr_are_told() {
+async fn exit_code_signal_and_stderr_are_reported() {
     let exit = run("echo ERROR >&2; echo out; exit 3").await;
     assert_eq!((exit.code, exit.signal, exit.stderr.as_str()), (Some(3), None, "ERROR\n"));
     let exit = run("kill -TERM $$").await;
@@ -77,7 +77,7 @@ async fn exit_code_signal_and_stderr_are_told() {
 }
 
 #[tokio::test]
-async fn the_end_can_be_asked_for_again_and_waiting_can_be_given_up() {
+async fn wait_is_cancel_safe_and_repeatable() {
     let directory = TempDir::new().unwrap();
     let mut running = script(directory.path(), "until [ -e go ]; do sleep 0.01; done; exit 4").await;
     assert!(tokio::time::timeout(Duration::from_millis(20), running.wait()).await.is_err());
@@ -96,7 +96,7 @@ async fn the_token_is_in_the_environment_and_nowhere_else() {
     until("the script's start", || directory.path().join("ready").exists().then_some(())).await;
     let proc = |file: &str| fs::read(format!("/proc/{}/{file}", running.pid())).unwrap();
     let holds = |bytes: Vec<u8>| bytes.windows(TOKEN.len()).any(|window| window == TOKEN.as_bytes());
-    // In the moment of an exec there is no environment to be seen.
+    // During exec the environment is not visible.
     until("the token in its environment", || holds(proc("environ")).then_some(())).await;
     assert!(!holds(proc("cmdline")));
     assert!(!format!("{running:?}").contains(TOKEN));
@@ -104,7 +104,7 @@ async fn the_token_is_in_the_environment_and_nowhere_else() {
 }
 
 #[tokio::test]
-async fn a_child_starts_clean() {
+async fn a_child_gets_no_stdin_private_files_no_core_dumps_and_its_own_group() {
     let directory = TempDir::new().unwrap();
     let report = "exec >report; read line; echo read=$?; umask; ulimit -c; pwd; echo $HOME $TZ; cut -d' ' -f5 /proc/$$/stat; echo $$";
     let mut running = script(directory.path(), report).await;
@@ -116,7 +116,7 @@ async fn a_child_starts_clean() {
 }
 
 #[tokio::test]
-async fn a_flood_on_stderr_blocks_nobody_and_is_cut() {
+async fn a_flood_on_stderr_never_blocks_the_child_and_is_truncated() {
     let exit = run("echo FIRST >&2; head -c 5000000 /dev/zero | tr '\\0' x >&2; echo LAST >&2; exit 1").await;
     let text = exit.stderr.as_str();
     assert_eq!(exit.code, Some(1));
@@ -125,14 +125,14 @@ async fn a_flood_on_stderr_blocks_nobody_and_is_cut() {
 }
 
 #[tokio::test]
-async fn a_flood_on_stdout_blocks_nobody_with_or_without_lines() {
+async fn a_flood_on_stdout_never_blocks_the_child() {
     let flood = "head -c 5000000 /dev/zero | tr '\\0'";
     let exit = run(&format!("{flood} x; echo ': 3%'; {flood} '\\n'; echo done >&2; exit 5")).await;
     assert_eq!((exit.code, exit.stderr.as_str()), (Some(5), "done\n"));
 }
 
 #[tokio::test]
-async fn progress_is_told_while_it_runs_and_of_stdout_nothing_else_is_kept() {
+async fn progress_is_reported_while_the_child_runs_and_other_stdout_is_discarded() {
     let directory = TempDir::new().unwrap();
     let text = "echo 'private / talk: 7%'; printf 'private / talk: 4'; until [ -e go ]; do sleep 0.01; done; \
                 echo 2%; exec sleep 600";
@@ -147,7 +147,7 @@ async fn progress_is_told_while_it_runs_and_of_stdout_nothing_else_is_kept() {
 }
 
 #[tokio::test]
-async fn stop_interrupts_and_the_child_may_finish_its_output() {
+async fn stop_sends_sigint_and_lets_the_child_finish_its_output() {
     let directory = TempDir::new().unwrap();
     let text = "trap 'echo closed > out; exit 1' INT; echo > ready; while :; do sleep 0.01; done";
     let mut running = script(directory.path(), text).await;
@@ -159,7 +159,7 @@ async fn stop_interrupts_and_the_child_may_finish_its_output() {
 }
 
 #[tokio::test]
-async fn stop_kills_a_child_that_does_not_listen_and_its_children() {
+async fn stop_kills_a_child_that_ignores_sigint_and_its_children() {
     let directory = TempDir::new().unwrap();
     let mut running =
         script(directory.path(), "trap '' INT; sleep 600 & echo $! > pid; while :; do wait; done").await;
@@ -170,7 +170,7 @@ async fn stop_kills_a_child_that_does_not_listen_and_its_children() {
 }
 
 #[tokio::test]
-async fn a_normal_end_leaves_no_grandchild() {
+async fn a_normal_exit_kills_grandchildren() {
     let directory = TempDir::new().unwrap();
     let mut running = script(directory.path(), "sleep 600 & echo $! > pid; exit 0").await;
     assert_eq!(running.wait().await.code, Some(0));
@@ -178,7 +178,7 @@ async fn a_normal_end_leaves_no_grandchild() {
 }
 
 #[tokio::test]
-async fn a_grandchild_that_left_the_group_does_not_hold_up_the_end() {
+async fn a_grandchild_outside_the_group_does_not_delay_the_end() {
     let directory = TempDir::new().unwrap();
     let mut running = script(
         directory.path(),
@@ -189,7 +189,7 @@ async fn a_grandchild_that_left_the_group_does_not_hold_up_the_end() {
     let exit = tokio::time::timeout(BOUND, running.wait()).await.expect("it waits for the grandchild");
     assert_eq!((exit.code, exit.stderr.as_str()), (Some(0), "text\n"));
     let escaped = pid_in(&directory.path().join("pid")).await;
-    assert!(runs(escaped), "the test tests nothing");
+    assert!(runs(escaped), "the precondition of the test does not hold");
     kill(Pid::from_raw(escaped.cast_signed()), Signal::SIGKILL).unwrap();
 }
 
@@ -207,7 +207,7 @@ async fn a_dropped_child_is_killed_with_its_group() {
 }
 
 #[tokio::test]
-async fn a_program_that_is_not_there_is_named_without_its_directory() {
+async fn a_missing_program_is_reported_without_its_directory() {
     let directory = TempDir::new().unwrap();
     fs::write(directory.path().join("not-executable"), "#!/bin/sh\n").unwrap();
     let spawn = async |program: &str, directory: &Path| {
@@ -225,11 +225,11 @@ async fn a_program_that_is_not_there_is_named_without_its_directory() {
     assert_eq!(spawn("/bin/sh", &directory.path().join("gone")).await.kind, FailureKind::WorkerError);
 }
 
-/// A program that answers `--version` like this.
+/// A program with this body, for `--version`.
 fn program(directory: &Path, body: &str) -> Spawner {
     let path = directory.join("program");
-    // Written by a process of its own: a descriptor open for writing here could be inherited by a
-    // child that another test forks just now, and the program would be "busy".
+    // Another process writes it: a child that another test forks at this moment could inherit a descriptor that is open for
+    // writing here, and the program would be "busy".
     let written = Command::new("/bin/sh")
         .args(["-c", "printf '#!/bin/sh\\n%s\\n' \"$1\" > \"$0\" && chmod +x \"$0\""])
         .args([path.as_os_str(), body.as_ref()])
@@ -240,7 +240,7 @@ fn program(directory: &Path, body: &str) -> Spawner {
 }
 
 #[tokio::test]
-async fn the_version_is_asked_for_with_a_limit() {
+async fn version_accepts_supported_versions_and_reports_every_other_result() {
     let directory = TempDir::new().unwrap();
     let at = directory.path();
     let ask =
@@ -261,8 +261,7 @@ async fn the_version_is_asked_for_with_a_limit() {
     assert!(matches!(missing, Err(VersionError::Spawn(SpawnError::Missing { .. }))));
 }
 
-/// This program again, as a worker that ignores SIGINT, as one does that was started below `&` or
-/// nohup.
+/// Starts this program again as a worker that ignores SIGINT, like a worker started with `&` or nohup.
 fn worker(role: &str, directory: &Path) -> std::process::Child {
     Command::new("/bin/sh")
         .args(["-c", "trap '' INT HUP TERM; exec \"$0\" --exact as_a_worker --nocapture --test-threads 1"])
@@ -275,8 +274,8 @@ fn worker(role: &str, directory: &Path) -> std::process::Child {
         .unwrap()
 }
 
-/// What the worker says on a line that begins with its role. The rest of its output is returned,
-/// since a worker that nobody listens to fails.
+/// Returns the worker's answer on the line that begins with its role, and the rest of its output: a worker whose output is
+/// closed fails.
 fn answer(worker: &mut std::process::Child, role: &str) -> (String, impl BufRead + use<>) {
     let mut output = BufReader::new(worker.stdout.take().unwrap());
     let mut line = String::new();
@@ -289,14 +288,14 @@ fn answer(worker: &mut std::process::Child, role: &str) -> (String, impl BufRead
     panic!("the worker ended without an answer");
 }
 
-/// A set of signals of a process, as a bit each.
+/// Returns a set of signals of a process, as a bit each.
 fn signals(pid: u32, set: &str) -> u64 {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix(set)?.strip_prefix(":\t")).unwrap();
     u64::from_str_radix(line, 16).unwrap()
 }
 
-/// Not a test of its own: the worker that the two tests below start.
+/// Not a test: the worker that the two tests below start.
 #[tokio::test]
 async fn as_a_worker() {
     let Ok(role) = std::env::var(BE_A_WORKER) else { return };
@@ -305,7 +304,7 @@ async fn as_a_worker() {
     if role == "interrupted" {
         let bits = [Signal::SIGINT, Signal::SIGHUP, Signal::SIGTERM].map(|signal| 1 << (signal as u64 - 1));
         let inherited: u64 = bits.iter().sum();
-        assert_eq!(signals(std::process::id(), "SigIgn") & inherited, inherited, "the test tests nothing");
+        assert_eq!(signals(std::process::id(), "SigIgn") & inherited, inherited, "the precondition of the test does not hold");
         let still_ignored = signals(running.pid(), "SigIgn") & inherited;
         let blocked = signals(running.pid(), "SigBlk");
         let exit = running.stop(BOUND).await;
@@ -317,7 +316,7 @@ async fn as_a_worker() {
 }
 
 #[tokio::test]
-async fn sigint_works_although_the_worker_ignores_it() {
+async fn sigint_stops_the_child_although_the_worker_ignores_it() {
     let directory = TempDir::new().unwrap();
     let mut worker = worker("interrupted", directory.path());
     let (end, _output) = answer(&mut worker, "interrupted");

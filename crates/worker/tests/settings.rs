@@ -1,9 +1,9 @@
-//! The program's settings as a platform passes them.
+//! The settings of the program, as a hosting platform passes them.
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 use std::process::Command;
 
-/// Runs the worker, without `.env` of whoever runs the tests, until it ends because of these settings.
+/// Runs the worker, without the `.env` of the developer, until it refuses these settings.
 fn refused(environment: &[(&str, &str)]) -> String {
     let mut command = Command::new(env!("CARGO_BIN_EXE_dce-worker"));
     command.env_clear().env("RENDER", "true").envs(environment.iter().copied());
@@ -12,13 +12,13 @@ fn refused(environment: &[(&str, &str)]) -> String {
     String::from_utf8(output.stderr).unwrap()
 }
 
-/// Those that have a mistake, in the order in which they are read.
+/// The names of the settings with a mistake, in the order in which they are read.
 fn mistakes(said: &str) -> Vec<&str> {
     said.lines().filter_map(|line| line.strip_prefix("  ")?.split(' ').next()).collect()
 }
 
 #[test]
-fn a_variable_that_is_set_but_blank_counts_as_not_set() {
+fn a_blank_variable_counts_as_unset() {
     let names = [
         "DATABASE_URL",
         "DISCORD_TOKEN",
@@ -41,9 +41,9 @@ fn a_variable_that_is_set_but_blank_counts_as_not_set() {
         let said = refused(&settings);
         let required = mistakes(&said);
         assert_eq!(required[..2], ["DATABASE_URL", "DISCORD_TOKEN"], "{said}");
-        // Its default may be there or not on the machine that runs this.
+        // The default program may exist on the machine that runs the test, or not.
         assert!(required[2..].iter().all(|name| *name == "DCE_BIN"), "{said}");
-        assert!(!said.contains("at :"), "the default is looked for: {said}");
+        assert!(!said.contains("()"), "the default path is checked: {said}");
 
         for (name, value) in &mut settings {
             match *name {

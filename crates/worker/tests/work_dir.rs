@@ -1,4 +1,4 @@
-//! Folders of living and dead workers: real files, real locks, real processes that are killed.
+//! Folders of living and dead workers, with real files, locks and killed processes.
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 use std::fs::{self, File};
@@ -13,10 +13,10 @@ use dce_worker::work_dir::{WorkDir, attempt_name, sweep};
 use ulid::Ulid;
 use uuid::Uuid;
 
-/// Every test ends within this or fails.
+/// Time allowed for each condition.
 const BOUND: Duration = Duration::from_secs(60);
 const RUN: Uuid = Uuid::from_u128(7);
-/// Names the folder and the id to the process that [`another_worker`] starts.
+/// Variables with the folder and the id, for the process that [`another_worker`] starts.
 const ROOT: &str = "TEST_WORK_DIR";
 const ID: &str = "TEST_WORKER_ID";
 
@@ -24,13 +24,13 @@ fn worker_id() -> String {
     format!("host-{}", Ulid::generate())
 }
 
-/// A worker whose process is gone; its attempt has a file.
+/// Creates the folder of a worker whose process is gone; its attempt has a file.
 fn dead_worker(root: &Path) -> String {
     let id = worker_id();
     let work_dir = WorkDir::create(root, &id).unwrap();
     write_part(&work_dir, 1);
     drop(work_dir);
-    // A process that another test starts has the lock, too, until it executes its program.
+    // A process that another test starts holds the lock too, until it executes its program.
     let lock = File::open(root.join(format!("{id}.lock"))).unwrap();
     until(|| lock.try_lock().is_ok());
     id
@@ -39,7 +39,7 @@ fn dead_worker(root: &Path) -> String {
 fn until(done: impl Fn() -> bool) {
     let deadline = Instant::now() + BOUND;
     while !done() {
-        assert!(Instant::now() < deadline, "it never came true");
+        assert!(Instant::now() < deadline, "the condition never became true");
         std::thread::sleep(Duration::from_millis(2));
     }
 }
@@ -59,14 +59,14 @@ fn names(folder: &Path) -> Vec<String> {
     names
 }
 
-/// Sweeps without a failure: the names of the folders that went.
+/// Sweeps without a failure and returns the names of the removed folders.
 fn swept(root: &Path) -> Vec<String> {
     let swept = sweep(root);
     assert!(swept.failed.is_empty(), "{swept:?}");
     swept.removed.iter().map(|path| path.file_name().unwrap().to_str().unwrap().to_owned()).collect()
 }
 
-/// A worker in a process of its own, killed at the end of the test at the latest.
+/// A worker in another process, killed at the end of the test at the latest.
 struct Other(Child);
 
 impl Other {
@@ -83,7 +83,7 @@ impl Drop for Other {
     }
 }
 
-/// Runs [`work_until_killed`] of this very program and waits until it works.
+/// Runs [`work_until_killed`] of this program and waits until it works.
 fn another_worker(root: &Path) -> (Other, String) {
     let id = worker_id();
     let mut child = Command::new(std::env::current_exe().unwrap())
@@ -106,12 +106,12 @@ fn work_until_killed() {
     let work_dir = WorkDir::create(Path::new(&root), &id).unwrap();
     write_part(&work_dir, 1);
     println!("\nworks");
-    // Ends only with the test, whichever way that ends.
+    // Ends only with the test, however that ends.
     let _ = std::io::stdin().read_line(&mut String::new());
 }
 
 #[test]
-fn what_a_killed_worker_left_is_swept_and_a_living_one_keeps_all() {
+fn a_sweep_removes_a_killed_workers_folder_and_keeps_a_living_ones() {
     let root = tempfile::tempdir().unwrap();
     let (mut first, first_id) = another_worker(root.path());
     let (mut second, second_id) = another_worker(root.path());
@@ -131,7 +131,7 @@ fn what_a_killed_worker_left_is_swept_and_a_living_one_keeps_all() {
 }
 
 #[test]
-fn folders_are_readable_by_nobody_else_and_new_for_every_attempt() {
+fn folders_are_private_and_new_for_every_attempt() {
     let parent = tempfile::tempdir().unwrap();
     let root = parent.path().join("a/b");
     let id = worker_id();
@@ -145,7 +145,7 @@ fn folders_are_readable_by_nobody_else_and_new_for_every_attempt() {
 }
 
 #[test]
-fn an_id_that_sweeps_would_not_know_or_that_is_in_use_is_refused() {
+fn an_unrecognisable_id_and_an_id_in_use_are_refused() {
     let root = tempfile::tempdir().unwrap();
     for id in ["host", "../host-01KAXJ0Q7S8Z9V5T2M4N6P8R0A", ""] {
         assert_eq!(WorkDir::create(root.path(), id).unwrap_err().kind(), ErrorKind::InvalidInput, "{id}");
@@ -155,13 +155,13 @@ fn an_id_that_sweeps_would_not_know_or_that_is_in_use_is_refused() {
 }
 
 #[test]
-fn what_no_worker_made_stays() {
+fn a_sweep_keeps_everything_that_no_worker_made() {
     let (root, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let treasure = elsewhere.path().join("treasure");
     fs::write(&treasure, "gold").unwrap();
     let at = |name: &str| root.path().join(name);
     let ulid = "01KAXJ0Q7S8Z9V5T2M4N6P8R0A";
-    // Folders and files of the user, with names more and less like ours.
+    // Folders and files of the user, with names more or less like a worker's.
     fs::create_dir(at("photos")).unwrap();
     fs::create_dir(at(ulid)).unwrap();
     fs::create_dir_all(at(&format!("backup-{ulid}")).join("photos")).unwrap();
@@ -184,7 +184,7 @@ fn what_no_worker_made_stays() {
 }
 
 #[test]
-fn links_in_a_dead_workers_folder_go_and_what_they_lead_to_stays() {
+fn a_sweep_removes_links_and_keeps_their_targets() {
     let (root, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let treasure = elsewhere.path().join("treasure");
     fs::write(&treasure, "gold").unwrap();
@@ -199,7 +199,7 @@ fn links_in_a_dead_workers_folder_go_and_what_they_lead_to_stays() {
 }
 
 #[test]
-fn half_of_a_dead_worker_is_swept_too() {
+fn a_folder_without_a_lock_and_a_lock_without_a_folder_are_swept() {
     let root = tempfile::tempdir().unwrap();
     let (without_lock, without_folder) = (dead_worker(root.path()), dead_worker(root.path()));
     fs::remove_file(root.path().join(format!("{without_lock}.lock"))).unwrap();
@@ -211,7 +211,7 @@ fn half_of_a_dead_worker_is_swept_too() {
 }
 
 #[test]
-fn a_worker_whose_lock_was_deleted_takes_it_again() {
+fn a_worker_restores_its_deleted_lock() {
     let root = tempfile::tempdir().unwrap();
     let id = worker_id();
     let work_dir = WorkDir::create(root.path(), &id).unwrap();
@@ -226,7 +226,7 @@ fn a_worker_whose_lock_was_deleted_takes_it_again() {
 }
 
 #[test]
-fn a_worker_sweeps_its_own_attempts_that_are_not_held() {
+fn a_worker_sweeps_its_own_attempts_without_a_lease() {
     let root = tempfile::tempdir().unwrap();
     let id = worker_id();
     let work_dir = WorkDir::create(root.path(), &id).unwrap();
@@ -240,7 +240,7 @@ fn a_worker_sweeps_its_own_attempts_that_are_not_held() {
 }
 
 #[test]
-fn nothing_is_made_after_the_orderly_end() {
+fn no_folder_is_created_after_the_orderly_end() {
     let root = tempfile::tempdir().unwrap();
     let work_dir = WorkDir::create(root.path(), &worker_id()).unwrap();
     write_part(&work_dir, 1);
@@ -253,7 +253,7 @@ fn nothing_is_made_after_the_orderly_end() {
 }
 
 #[test]
-fn many_sweeps_and_starts_at_once_do_no_harm() {
+fn concurrent_sweeps_and_starts_keep_living_workers_folders() {
     const STARTERS: usize = 4;
     let root = tempfile::tempdir().unwrap();
     let root = root.path();
@@ -287,7 +287,7 @@ fn many_sweeps_and_starts_at_once_do_no_harm() {
     });
 }
 
-/// Counts down also when its thread panics, so that the others end.
+/// Counts down even when its thread panics, so that the others end.
 struct Ended<'a>(&'a AtomicUsize);
 
 impl Drop for Ended<'_> {

@@ -1,20 +1,20 @@
-//! What is asked for and what is not; what a look tells.
+//! Required settings, `--dry-run`, and an unusable database.
 
 use std::fs;
 use std::io::Write;
 
-use dce_testkit::process::{DceProcess, binary};
+use dce_testkit::process::{Running, binary};
 use tempfile::tempdir;
 
 use crate::support::{BOUND, archive, document, ended, gzipped, indented};
 
-fn without_settings(arguments: &[&str]) -> DceProcess {
+fn without_settings(arguments: &[&str]) -> Running {
     let arguments: Vec<&str> = ["import"].iter().chain(arguments).copied().collect();
-    DceProcess::start(&binary("dce-worker"), &arguments, [("RENDER", "true")])
+    Running::start(&binary("dce-worker"), &arguments, [("RENDER", "true")])
 }
 
 #[tokio::test]
-async fn usage_and_settings_that_are_missing_end_it_with_2() {
+async fn missing_arguments_and_settings_exit_with_2() {
     let nothing = ended(without_settings(&[])).await;
     assert_eq!(nothing.code, Some(2));
     let no_database = ended(without_settings(&["x.json"])).await;
@@ -24,7 +24,7 @@ async fn usage_and_settings_that_are_missing_end_it_with_2() {
 }
 
 #[tokio::test]
-async fn a_dry_run_tells_what_is_there_without_a_database() {
+async fn a_dry_run_lists_the_exports_without_a_database() {
     let folder = tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
     fs::write(at("x.json"), indented(&document(1, 1..=1200))).unwrap();
@@ -32,27 +32,27 @@ async fn a_dry_run_tells_what_is_there_without_a_database() {
     fs::write(at("y.json.gz"), gzipped(&indented(&document(2, 1..=3)))).unwrap();
     archive(&at("z.zip"), &[("m.json", document(3, 1..=3).to_string().as_bytes())]);
     let path = folder.path().to_str().unwrap();
-    let told = ended(without_settings(&["--dry-run", path])).await;
-    assert_eq!(told.code, Some(0), "{:#?}", told.lines);
+    let listed = ended(without_settings(&["--dry-run", path])).await;
+    assert_eq!(listed.code, Some(0), "{:#?}", listed.lines);
     assert!(
-        told.says("x.json: channel 1 (G / channel-1), 1,234 messages", "2024-07-03 to 2024-07-03, 2 parts")
+        listed.says("x.json: channel 1 (G / channel-1), 1,234 messages", "2024-07-03 to 2024-07-03, 2 parts")
     );
-    assert!(told.says("y.json.gz: channel 2", "an unknown number of messages"));
-    assert!(told.says("z.zip!/m.json: channel 3", "an unknown number of messages"));
+    assert!(listed.says("y.json.gz: channel 2", "an unknown number of messages"));
+    assert!(listed.says("z.zip!/m.json: channel 3", "an unknown number of messages"));
 
     fs::File::create(at("other.json")).unwrap().write_all(b"[]").unwrap();
-    let told = ended(without_settings(&["--dry-run", path])).await;
-    assert_eq!(told.code, Some(1));
-    assert!(told.says("other.json", "is not JSON, so no export"), "{:#?}", told.lines);
+    let listed = ended(without_settings(&["--dry-run", path])).await;
+    assert_eq!(listed.code, Some(1));
+    assert!(listed.says("other.json", "the file is not JSON"), "{:#?}", listed.lines);
 }
 
 #[tokio::test]
-async fn a_database_that_cannot_be_used_is_told() {
+async fn an_unusable_database_is_reported_without_the_password() {
     let folder = tempdir().unwrap();
     let file = folder.path().join("x.json");
     fs::write(&file, document(1, 1..=3).to_string()).unwrap();
     let url = "postgres://u:hunter2@127.0.0.1:6543/d";
-    let mut process = DceProcess::start(
+    let mut process = Running::start(
         &binary("dce-worker"),
         &["import", file.to_str().unwrap()],
         [("DATABASE_URL", url), ("RENDER", "true")],

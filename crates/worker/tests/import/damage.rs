@@ -1,4 +1,4 @@
-//! Files that are cut, damaged, or something else: each named, none in the way of the others.
+//! Truncated, damaged and foreign files: each is reported, and none prevents the import of the others.
 
 use std::fs;
 
@@ -9,7 +9,7 @@ use tempfile::tempdir;
 use crate::support::{Run, archive, archived, document, expected, gzipped, import, indented, runs};
 
 #[tokio::test]
-async fn what_is_foreign_is_named_with_the_reason_and_the_rest_goes_in() {
+async fn files_that_are_not_exports_are_refused_with_a_reason_and_the_others_are_imported() {
     let folder = tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
     let line = "=".repeat(62);
@@ -32,37 +32,37 @@ async fn what_is_foreign_is_named_with_the_reason_and_the_rest_goes_in() {
     assert_eq!(imported.code, Some(1));
     for (name, reason) in [
         ("package.json", "has no `messages`"),
-        ("empty.json", "is empty"),
+        ("empty.json", "the file is empty"),
         ("headless.json", "ends before its messages begin"),
         ("page.html", "export the channel again with `-f Json`"),
         ("table.csv", "CSV export"),
         ("log.txt", "text export"),
-        ("cut.zip", "is no archive that can be read"),
-        ("outer.zip!/inner.zip", "archive inside of an archive"),
+        ("cut.zip", "the archive cannot be read"),
+        ("outer.zip!/inner.zip", "an archive inside an archive"),
         ("gone.json", "No such file"),
         ("good.json", "5 messages, 5 new"),
     ] {
         assert!(imported.says(name, reason), "{name}: {reason}: {:#?}", imported.lines);
     }
-    assert!(!imported.says("notes.txt", ""), "of no interest");
+    assert!(!imported.says("notes.txt", ""), "not reported");
     assert_eq!(archived(&database.pool()).await, expected(1, 1..=5));
     assert_eq!(runs(&database).await.len(), 1);
 }
 
 #[tokio::test]
-async fn nothing_to_import_is_no_export() {
+async fn without_files_to_import_no_export_is_created() {
     let folder = tempdir().unwrap();
     let database = TestDatabase::create().await;
     let imported = import(&database.url(), &[folder.path()]).await;
     assert_eq!(imported.code, Some(1));
-    assert!(imported.says(folder.path().to_str().unwrap(), "holds no .json"), "{:#?}", imported.lines);
+    assert!(imported.says(folder.path().to_str().unwrap(), "contains no .json"), "{:#?}", imported.lines);
     let exports: i64 =
         sqlx::query_scalar("SELECT count(*) FROM exports").fetch_one(&database.pool()).await.unwrap();
     assert_eq!(exports, 0);
 }
 
 #[tokio::test]
-async fn of_what_is_damaged_the_whole_messages_before_it_are_kept() {
+async fn whole_messages_before_damage_are_kept() {
     let folder = tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
     let whole = indented(&document(1, 1..=200));
@@ -75,17 +75,17 @@ async fn of_what_is_damaged_the_whole_messages_before_it_are_kept() {
     let mut odd = document(4, 1..=9);
     odd["messages"][5]["timestamp"] = json!("yesterday");
     fs::write(at("odd.json"), indented(&odd)).unwrap();
-    // One part is damaged: those after it are read all the same.
+    // One part is damaged; the parts after it are read nevertheless.
     fs::write(at("parts.json"), indented(&document(5, 1..=9))).unwrap();
     miscounted = document(5, 10..=19);
     miscounted["messageCount"] = json!(1);
     fs::write(at("parts [part 2].json"), indented(&miscounted)).unwrap();
     fs::write(at("parts [part 3].json"), indented(&document(5, 20..=29))).unwrap();
-    // The member's bytes are other than the archive says.
+    // The member's bytes do not match the checksum in the archive.
     archive(&at("a.zip"), &[("empty.json", b""), ("stored.json", indented(&document(6, 1..=99)).as_bytes())]);
     let mut bytes = fs::read(at("a.zip")).unwrap();
-    let place = bytes.windows(10).rposition(|window| window == b"message 99").unwrap();
-    bytes[place] = b'M';
+    let position = bytes.windows(10).rposition(|window| window == b"message 99").unwrap();
+    bytes[position] = b'M';
     fs::write(at("a.zip"), bytes).unwrap();
 
     let database = TestDatabase::create().await;

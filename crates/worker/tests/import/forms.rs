@@ -1,4 +1,4 @@
-//! The forms in which people have their exports.
+//! The forms of existing exports: indented, compact, gzipped, in parts, in archives.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -10,7 +10,7 @@ use tempfile::tempdir;
 use crate::support::{Run, archive, archived, document, expected, gzipped, import, indented, runs};
 
 #[tokio::test]
-async fn every_form_holds_the_same_messages() {
+async fn every_form_of_an_export_yields_the_same_messages() {
     let folder = tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
     fs::create_dir_all(at("deep/er")).unwrap();
@@ -24,7 +24,7 @@ async fn every_form_holds_the_same_messages() {
     fs::write(at("parts.json"), indented(&document(6, 1..=8))).unwrap();
     fs::write(at("parts [part 2].json"), indented(&document(6, 9..=16))).unwrap();
     fs::write(at("parts [part 10].json"), indented(&document(6, 17..=20))).unwrap();
-    // Two files of one channel that overlap.
+    // Two overlapping files of one channel.
     fs::write(at("once.json"), indented(&document(7, 1..=15))).unwrap();
     fs::write(at("twice.json"), indented(&document(7, 10..=20))).unwrap();
     let members = [
@@ -46,12 +46,12 @@ async fn every_form_holds_the_same_messages() {
 
     let found = runs(&database).await;
     let run = |name: &str| &found[&format!("{}/{name}", folder.path().display())];
-    assert_eq!(found.len(), 11 + 1, "parts are one, overlapping files two");
+    assert_eq!(found.len(), 11 + 1, "parts form one run, overlapping files two");
     assert_eq!(run("parts.json"), &Run::completed(20, 20));
     assert_eq!(run("all.zip!/b/parts.json"), &Run::completed(20, 20));
     assert_eq!((run("once.json"), run("twice.json")), (&Run::completed(15, 15), &Run::completed(11, 5)));
-    assert!(imported.says("parts.json", "part 3 of it is not there"), "{:#?}", imported.lines);
-    assert!(imported.says("2 other files", "passed over"), "{:#?}", imported.lines);
+    assert!(imported.says("parts.json", "part 3 is missing"), "{:#?}", imported.lines);
+    assert!(imported.says("2 other files", "ignored"), "{:#?}", imported.lines);
 
     let row = sqlx::query(
         "SELECT first_message_id, last_message_id FROM export_channels WHERE source LIKE '%reversed.json'",
@@ -68,7 +68,7 @@ async fn every_form_holds_the_same_messages() {
 }
 
 #[tokio::test]
-async fn many_batches_out_of_order_are_counted_whole() {
+async fn all_messages_of_many_batches_are_counted() {
     let folder = tempdir().unwrap();
     let file = folder.path().join("x.json");
     let ids = || (1..=6000_u64).map(|n| (n * 7919) % 6007 + 1); // each once, far from sorted
@@ -88,7 +88,7 @@ async fn many_batches_out_of_order_are_counted_whole() {
 }
 
 #[tokio::test]
-async fn what_a_file_says_of_its_channel_replaces_nothing() {
+async fn a_file_fills_in_missing_facts_of_its_channel_and_replaces_none() {
     let folder = tempdir().unwrap();
     let file = folder.path().join("old.json");
     fs::write(&file, document(1, 1..=3).to_string()).unwrap();

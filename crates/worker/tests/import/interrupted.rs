@@ -1,9 +1,9 @@
-//! An import that is stopped, cancelled or killed: what is stored stays, the tables say so, and it can be run again.
+//! An import that is stopped, cancelled or killed keeps what it stored, records its end, and can be repeated.
 
 use std::fs;
 use std::path::Path;
 
-use dce_testkit::process::{DceProcess, eventually};
+use dce_testkit::process::{Running, eventually};
 use dce_testkit::scenario::Scenario;
 use dce_testkit::service::Service;
 use nix::sys::signal::Signal;
@@ -17,7 +17,7 @@ use crate::support::{BOUND, document, ended, import, indented, message, start};
 /// Enough for a dozen batches.
 const MESSAGES: u64 = 20_000;
 
-/// A folder with a long file, and a short one after it.
+/// A folder with a long file and a short one after it.
 fn files() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("a-long.json"), long()).unwrap();
@@ -25,7 +25,7 @@ fn files() -> TempDir {
     folder
 }
 
-/// Some 30 MB, put together as text: a value of them all takes a test's build many seconds.
+/// A document of about 30 MB, built as text: building it as a `Value` takes an unoptimised test many seconds.
 fn long() -> String {
     let mut one = message(0);
     one["content"] = "words ".repeat(160).into();
@@ -37,8 +37,8 @@ fn long() -> String {
         .replacen(r#""messageCount": 0"#, &format!(r#""messageCount": {MESSAGES}"#), 1)
 }
 
-/// An import that has stored something and is held up before it has stored everything.
-async fn under_way(pool: &PgPool, url: &str, folder: &Path) -> (DceProcess, String) {
+/// An import that has stored some messages and is blocked before it has stored all.
+async fn under_way(pool: &PgPool, url: &str, folder: &Path) -> (Running, String) {
     let process = start(url, &[folder.to_str().unwrap()]);
     let job_id = eventually(BOUND, "messages are stored", async || {
         let job_id: Option<String> = sqlx::query_scalar(
@@ -57,7 +57,7 @@ async fn stored(pool: &PgPool) -> i64 {
     sqlx::query_scalar("SELECT count(*) FROM messages WHERE channel_id = '1'").fetch_one(pool).await.unwrap()
 }
 
-/// Waits for a heartbeat, which alone renews a lease while nothing can be written.
+/// Waits for a heartbeat: while nothing can be written, only it renews the lease.
 async fn renewed(pool: &PgPool) {
     let lease = async || {
         let sql = "SELECT max(lease_expires_at)::text FROM export_channels WHERE status = 'running'";
@@ -67,7 +67,7 @@ async fn renewed(pool: &PgPool) {
     eventually(BOUND, "a heartbeat", async || (lease().await != before).then_some(())).await;
 }
 
-/// The import's export, which ended like this with what is stored of the long file counted.
+/// Returns the import's export, after checking its status and that its counts match the stored messages.
 async fn ended_as(service: &Service, job_id: &str, status: &str) -> Value {
     let export = service.ended(job_id).await;
     assert_eq!(export["status"], status, "{export}");
@@ -81,7 +81,7 @@ async fn ended_as(service: &Service, job_id: &str, status: &str) -> Value {
     export
 }
 
-/// The same import once more brings what is missing.
+/// Checks that repeating the import stores the missing messages.
 async fn goes_in_again(service: &Service, folder: &Path) {
     let imported = import(&service.url(), &[folder]).await;
     assert_eq!(imported.code, Some(0), "{:#?}", imported.lines);
@@ -89,7 +89,7 @@ async fn goes_in_again(service: &Service, folder: &Path) {
 }
 
 #[tokio::test]
-async fn a_signal_ends_it_in_order_with_everything_that_was_read_stored() {
+async fn a_signal_ends_an_import_after_storing_everything_read() {
     let folder = files();
     let service = Service::api_only(&Scenario::new(), &[]).await;
     let (process, job_id) = under_way(&service.pool(), &service.url(), folder.path()).await;
@@ -108,16 +108,16 @@ async fn a_signal_ends_it_in_order_with_everything_that_was_read_stored() {
 }
 
 #[tokio::test]
-async fn a_cancel_over_http_ends_it() {
+async fn a_cancel_over_http_ends_an_import() {
     let folder = files();
     let service = Service::api_only(&Scenario::new(), &[]).await;
     let (process, job_id) = under_way(&service.pool(), &service.url(), folder.path()).await;
-    // Held up, so that it cannot be through before the heartbeat brings the word.
+    // Blocked, so that it cannot finish before the heartbeat reports the cancel.
     let mut holding = service.pool().begin().await.unwrap();
     sqlx::query("LOCK TABLE messages IN SHARE MODE").execute(&mut *holding).await.unwrap();
     let (status, _) = service.cancel(&job_id).await;
     assert_eq!(status, StatusCode::ACCEPTED);
-    // The first heartbeat may have looked before the cancel.
+    // The first heartbeat may have been sent before the cancel.
     for _ in 0..2 {
         renewed(&service.pool()).await;
     }
@@ -130,14 +130,14 @@ async fn a_cancel_over_http_ends_it() {
 }
 
 #[tokio::test]
-async fn a_killed_one_is_ended_by_a_worker_and_not_queued() {
+async fn a_worker_fails_the_run_of_a_killed_import_and_does_not_queue_it() {
     let folder = files();
     let service = Service::start(&Scenario::new()).await;
     let pool = service.pool();
     let (mut process, job_id) = under_way(&pool, &service.url(), folder.path()).await;
     process.signal(Signal::SIGKILL);
     process.wait(BOUND).await;
-    // As if its lease had run out; but nobody rescues just after the start of a server.
+    // Expires the lease; no worker rescues runs just after the start of the server.
     sqlx::query("UPDATE export_channels SET lease_expires_at = clock_timestamp() - interval '1 s' WHERE status = 'running'")
         .execute(&pool)
         .await

@@ -1,4 +1,4 @@
-//! `dce-worker import` on real files, processes and a Postgres: what goes in, what is told, what is kept.
+//! `dce-worker import` with real files, processes and a Postgres: what is imported, printed and kept.
 #![expect(clippy::unwrap_used, reason = "a test ends where its story breaks")]
 
 mod command_line;

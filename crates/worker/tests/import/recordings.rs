@@ -1,4 +1,4 @@
-//! What the real DCE wrote: every file, whole or cut.
+//! Imports every recorded file of the real DCE, whole or truncated.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -9,11 +9,11 @@ use serde_json::Value;
 
 use crate::support::{Run, archived, import, runs};
 
-/// Recordings of a DCE that was ended from outside, and how many of their messages have a follower.
+/// Recordings of a DCE that a signal ended, with the number of messages that another message follows.
 const CUT: [(&str, i64); 4] =
     [("sigint-inside-message", 0), ("sigkill", 199), ("sigterm", 199), ("stalls", 199)];
 
-/// The folders with DCE's output.
+/// Returns the folders with DCE's output.
 fn outputs() -> Vec<PathBuf> {
     let mut folders: Vec<PathBuf> = std::fs::read_dir(recording("small").parent().unwrap())
         .unwrap()
@@ -35,7 +35,7 @@ fn case(path: &Path) -> &str {
         .unwrap()
 }
 
-/// Every version of every message that whole documents hold, as plain `serde_json` reads them. Postgres holds no NUL.
+/// Every version of every message in whole documents, as `serde_json` parses it; without NUL, which Postgres cannot store.
 fn plainly(folders: &[PathBuf]) -> BTreeMap<(u64, u64), BTreeSet<String>> {
     let mut versions: BTreeMap<_, BTreeSet<String>> = BTreeMap::new();
     for file in folders.iter().flat_map(|folder| std::fs::read_dir(folder).unwrap()) {
@@ -52,13 +52,13 @@ fn plainly(folders: &[PathBuf]) -> BTreeMap<(u64, u64), BTreeSet<String>> {
 }
 
 #[tokio::test]
-async fn every_recorded_export_goes_in_as_far_as_it_is_whole() {
+async fn every_whole_message_of_every_recorded_export_is_imported() {
     let database = TestDatabase::create().await;
     let folders = outputs();
-    assert!(folders.len() > 40, "the recordings are there");
+    assert!(folders.len() > 40, "the recordings exist");
     let paths: Vec<&Path> = folders.iter().map(PathBuf::as_path).collect();
     let imported = import(&database.url(), &paths).await;
-    assert_eq!(imported.code, Some(1), "four are cut: {:#?}", imported.lines);
+    assert_eq!(imported.code, Some(1), "four are truncated: {:#?}", imported.lines);
 
     let cut: BTreeMap<&str, i64> = CUT.into();
     let runs = runs(&database).await;
@@ -96,14 +96,14 @@ async fn every_recorded_export_goes_in_as_far_as_it_is_whole() {
     assert_eq!(again.code, Some(1));
     assert_eq!(crate::support::archived(&database.pool()).await, archived);
     let inserted: i64 = crate::support::runs(&database).await.values().map(|run| run.inserted).sum();
-    assert_eq!(inserted, 0, "everything was there already");
+    assert_eq!(inserted, 0, "everything was archived already");
 }
 
-/// `DCE_EXPORTS` names a folder of whole DCE exports to try besides the recordings.
+/// `DCE_EXPORTS` may name a folder of whole DCE exports to import besides the recordings.
 #[tokio::test]
-async fn exports_of_ones_own_go_in_too() {
+async fn exports_named_by_dce_exports_are_imported_whole() {
     let Some(folder) = std::env::var_os("DCE_EXPORTS").map(PathBuf::from) else {
-        println!("DCE_EXPORTS names no folder: nothing besides the recordings is tried");
+        println!("DCE_EXPORTS is not set: only the recordings are imported");
         return;
     };
     let database = TestDatabase::create().await;

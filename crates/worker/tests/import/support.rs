@@ -1,4 +1,4 @@
-//! The command as a process, documents as DCE writes them, and the archive that comes of them.
+//! Helpers: the command as a process, documents as DCE writes them, the resulting rows.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use dce_testkit::database::TestDatabase;
-use dce_testkit::process::{DceProcess, binary};
+use dce_testkit::process::{Running, binary};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::{Value, json};
@@ -15,41 +15,41 @@ use sqlx::{PgPool, Row};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
-/// What must happen happens well within this, also on a busy machine.
+/// Time allowed for each step, even on a busy machine.
 pub(crate) const BOUND: Duration = Duration::from_secs(60);
 
-/// How an import ended.
+/// The result of an import.
 pub(crate) struct Imported {
     pub(crate) code: Option<i32>,
-    /// Everything that it said, on both streams.
+    /// The lines of both streams.
     pub(crate) lines: Vec<String>,
 }
 
 impl Imported {
-    /// Whether a line about this file says this.
+    /// Whether a line has both this name and these words.
     pub(crate) fn says(&self, name: &str, words: &str) -> bool {
         self.lines.iter().any(|line| line.contains(name) && line.contains(words))
     }
 }
 
-/// Starts `dce-worker import` in this folder.
-pub(crate) fn start(url: &str, arguments: &[&str]) -> DceProcess {
+/// Starts `dce-worker import`.
+pub(crate) fn start(url: &str, arguments: &[&str]) -> Running {
     let arguments: Vec<&str> = ["import"].iter().chain(arguments).copied().collect();
-    DceProcess::start(&binary("dce-worker"), &arguments, [("DATABASE_URL", url), ("RENDER", "true")])
+    Running::start(&binary("dce-worker"), &arguments, [("DATABASE_URL", url), ("RENDER", "true")])
 }
 
-/// The same, to its end.
+/// Imports these paths to the end.
 pub(crate) async fn import(url: &str, paths: &[&Path]) -> Imported {
     let paths: Vec<&str> = paths.iter().map(|path| path.to_str().unwrap()).collect();
     ended(start(url, &paths)).await
 }
 
-pub(crate) async fn ended(mut process: DceProcess) -> Imported {
+pub(crate) async fn ended(mut process: Running) -> Imported {
     let status = process.wait(BOUND).await;
     Imported { code: status.code(), lines: process.lines() }
 }
 
-/// A message of DCE's with all that is read of one.
+/// A message as DCE writes it, with every field that the import reads.
 pub(crate) fn message(id: u64) -> Value {
     json!({
         "id": id.to_string(), "type": "Default", "timestamp": "2024-07-03T09:46:40.876+00:00",
@@ -61,7 +61,7 @@ pub(crate) fn message(id: u64) -> Value {
     })
 }
 
-/// A document of a channel with these messages, in this order.
+/// A document of a channel with these messages in this order.
 pub(crate) fn document(channel: u64, ids: impl IntoIterator<Item = u64>) -> Value {
     let messages: Vec<Value> = ids.into_iter().map(message).collect();
     json!({
@@ -75,7 +75,7 @@ pub(crate) fn document(channel: u64, ids: impl IntoIterator<Item = u64>) -> Valu
     })
 }
 
-/// As DCE writes it: the count after the messages, two spaces for each level.
+/// The text as DCE writes it: the count after the messages, two spaces for each level.
 pub(crate) fn indented(document: &Value) -> String {
     let head = |key: &str| format!("  \"{key}\": {},\n", serde_json::to_string(&document[key]).unwrap());
     let messages: Vec<String> = document["messages"]
@@ -104,7 +104,7 @@ pub(crate) fn gzipped(text: &str) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// An archive of these members, every second one compressed.
+/// Writes an archive of these members; every second one is compressed.
 pub(crate) fn archive(path: &Path, members: &[(&str, &[u8])]) {
     let mut archive = ZipWriter::new(fs::File::create(path).unwrap());
     for (index, (name, bytes)) in members.iter().enumerate() {
@@ -115,7 +115,7 @@ pub(crate) fn archive(path: &Path, members: &[(&str, &[u8])]) {
     archive.finish().unwrap();
 }
 
-/// `raw` of everything that is archived, by channel and message.
+/// `raw` of every archived message, by channel and message.
 pub(crate) async fn archived(pool: &PgPool) -> BTreeMap<(u64, u64), Value> {
     let number = |row: &sqlx::postgres::PgRow, name: &str| row.get::<&str, _>(name).parse().unwrap();
     let rows = sqlx::query("SELECT channel_id, message_id, raw, content, job_id FROM messages")
@@ -132,12 +132,12 @@ pub(crate) async fn archived(pool: &PgPool) -> BTreeMap<(u64, u64), Value> {
         .collect()
 }
 
-/// What a document of [`document`]'s has to become.
+/// The expected archive of a document of [`document`]'s.
 pub(crate) fn expected(channel: u64, ids: impl IntoIterator<Item = u64>) -> BTreeMap<(u64, u64), Value> {
     ids.into_iter().map(|id| ((channel, id), message(id))).collect()
 }
 
-/// The runs of the newest import, by the end of their source.
+/// The runs of the newest import, by their source.
 pub(crate) async fn runs(database: &TestDatabase) -> BTreeMap<String, Run> {
     let rows = sqlx::query(
         "SELECT source, status, error ->> 'code' AS code, message_count, inserted_count FROM export_channels
@@ -160,7 +160,7 @@ pub(crate) async fn runs(database: &TestDatabase) -> BTreeMap<String, Run> {
         .collect()
 }
 
-/// What became of a source.
+/// The outcome of a source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Run {
     pub(crate) status: String,

@@ -1,4 +1,4 @@
-//! `--on-conflict update`: of several states of a channel the newest document's is archived, whatever comes first.
+//! `--on-conflict update`: the newest document wins, in whatever order the documents are imported.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,7 +11,7 @@ use super::support::{archived, document, ended, expected, import, message, start
 
 const CHANNEL: u64 = 1;
 
-/// The document, as it was at this time, with these contents of messages.
+/// The document as exported at this time, with these contents of messages.
 fn state(exported_at: &str, contents: &[(usize, &str)]) -> String {
     let mut document = document(CHANNEL, 1..=20);
     document["exportedAt"] = exported_at.into();
@@ -22,7 +22,7 @@ fn state(exported_at: &str, contents: &[(usize, &str)]) -> String {
 }
 
 #[tokio::test]
-async fn the_newest_document_wins_and_what_it_replaces_is_kept_when_asked_for() {
+async fn the_newest_document_wins_and_keep_versions_keeps_the_replaced_messages() {
     let folder = tempdir().unwrap();
     let file = |name: &str, text: String| {
         let path = folder.path().join(name);
@@ -72,7 +72,7 @@ async fn the_newest_document_wins_and_what_it_replaces_is_kept_when_asked_for() 
     let expected = json!({ "import": true, "source_complete": "unknown", "on_conflict": "update", "keep_versions": true });
     assert_eq!((options, counted), (expected, 3));
 
-    // Files lack what somebody filtered out: nobody knows what Discord has.
+    // A file may be filtered, so a message that it lacks may still exist in Discord.
     let part = file("d.json", document(CHANNEL, 5..=6).to_string().replace("2024-08-01", "2024-09-01"));
     let part = ended(start(&database.url(), &["--on-conflict", "update", part.to_str().unwrap()])).await;
     assert_eq!(part.code, Some(0));
