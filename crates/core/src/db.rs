@@ -253,7 +253,7 @@ pub async fn prepare(url: &DatabaseUrl, migrate: bool) -> Result<bool, DbError> 
         match tried.await {
             Err(DbError::Connect(error)) if is_away(&error) && started.elapsed() < PATIENCE_AT_START => {
                 waited = true;
-                tracing::warn!(database = ?url, error = %error, "database.unreachable, trying again");
+                tracing::warn!(database = ?url, error = %error, "database.unreachable");
                 tokio::time::sleep(PAUSE_AT_START).await;
             }
             done => return done.map(|()| waited),

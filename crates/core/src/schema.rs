@@ -29,7 +29,7 @@ pub(crate) async fn bring_up_to_date(url: &DatabaseUrl) -> Result<(), DbError> {
     // Somebody else's migration may hold the lock for long; a login's statement limit (Supabase: 2 min) may be shorter.
     connection.execute("SET statement_timeout = 0").await.map_err(DbError::Connect)?;
     if is_read_only(&mut connection).await.map_err(DbError::Connect)? {
-        tracing::error!("database.read_only: it is not brought up to date; what is there can be read");
+        tracing::error!("database.migration_skipped");
         return connection.close().await.map_err(DbError::Connect);
     }
     ours.run_direct(None, &mut connection, false).await?;

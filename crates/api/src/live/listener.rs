@@ -45,9 +45,9 @@ pub(super) async fn listen(url: DatabaseUrl, to: mpsc::Sender<Heard>) {
                         Err(error) => break error,
                     }
                 };
-                tracing::warn!(error = %error, "events.listen_failed, opening another session");
+                tracing::warn!(error = %error, "events.listen_failed");
             }
-            Err(error) => tracing::warn!(error = %error, "events.listen_failed, trying again"),
+            Err(error) => tracing::warn!(error = %error, "events.listen_failed"),
         }
         if to.send(Heard::Closed).await.is_err() {
             return;

@@ -103,7 +103,7 @@ pub async fn claim(pool: &PgPool, task: &queue::Task, worker: &str) -> Result<Cl
                 claim => claim,
             }
         } else {
-            tracing::error!(task_id = task.id, "task.unreadable, forgotten");
+            tracing::error!(task_id = task.id, "task.unreadable");
             Claim::Nothing
         };
         queue::acknowledge(&mut tx, &task.id, worker).await?;
