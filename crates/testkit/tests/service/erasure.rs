@@ -256,7 +256,7 @@ async fn imports_leave_out_what_is_erased() {
     fs::write(&file, document.text()).unwrap();
     let said = import(&service, &file).await;
     let expected =
-        format!("500 messages, {} new, {} erased before and left out", others.len(), left_out.len());
+        format!("500 messages, {} new, {} skipped because they were erased", others.len(), left_out.len());
     assert!(said.contains(&expected), "{said}");
     assert_archived(&service, &others).await;
 }
