@@ -8,7 +8,6 @@ use crate::ingest::frame::FrameError;
 use crate::ingest::reader::{Documents, ReadError};
 use crate::ingest::writer::WriteError;
 
-/// The reason why the worker stopped DCE.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StopReason {
     /// A cancel or a shutdown.
@@ -29,7 +28,6 @@ pub enum StopReason {
     Abandoned,
 }
 
-/// The outcome of an attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AttemptOutcome {
     /// DCE exited with 0, every document is closed and its count is right, and everything is committed.
@@ -139,9 +137,15 @@ mod tests {
 
     const ALL: Documents = Documents { complete: 2, cut: 0 };
     const CUT: Documents = Documents { complete: 1, cut: 1 };
+    const CANCELLED: &str = "ERROR\nSystem.Threading.Tasks.TaskCanceledException: A task was canceled.\n";
 
     fn exit(code: i32, stderr: &str) -> Exit {
         Exit { code: Some(code), signal: None, stderr: Stderr::from(stderr) }
+    }
+
+    /// The outcome if everything that was read is committed.
+    fn outcome(reason: Option<StopReason>, exit: &Exit, documents: Documents) -> AttemptOutcome {
+        decide_outcome(reason, exit, &Ok(documents), &Ok(()))
     }
 
     fn kind(outcome: &AttemptOutcome) -> FailureKind {
@@ -153,72 +157,45 @@ mod tests {
 
     #[test]
     fn complete_requires_exit_code_0_closed_documents_and_a_commit() {
-        assert_eq!(decide_outcome(None, &exit(0, ""), &Ok(ALL), &Ok(())), AttemptOutcome::Completed);
-        assert_eq!(
-            kind(&decide_outcome(None, &exit(0, ""), &Ok(CUT), &Ok(()))),
-            FailureKind::OutputTruncated
-        );
-        assert_eq!(
-            kind(&decide_outcome(None, &exit(0, ""), &Ok(Documents::default()), &Ok(()))),
-            FailureKind::OutputTruncated
-        );
-        assert_eq!(
-            decide_outcome(None, &exit(0, ""), &Ok(ALL), &Err(WriteError::Lost)),
-            AttemptOutcome::Lost
-        );
+        assert_eq!(outcome(None, &exit(0, ""), ALL), AttemptOutcome::Completed);
+        assert_eq!(kind(&outcome(None, &exit(0, ""), CUT)), FailureKind::OutputTruncated);
+        assert_eq!(kind(&outcome(None, &exit(0, ""), Documents::default())), FailureKind::OutputTruncated);
+        let lost = decide_outcome(None, &exit(0, ""), &Ok(ALL), &Err(WriteError::Lost));
+        assert_eq!(lost, AttemptOutcome::Lost);
     }
 
     #[test]
     fn a_failed_dce_with_a_valid_document_is_not_complete() {
-        let dropped = exit(
-            1,
-            "ERROR\nSystem.Net.Http.HttpRequestException: An error occurred while sending the request.\n",
-        );
-        assert_eq!(kind(&decide_outcome(None, &dropped, &Ok(ALL), &Ok(()))), FailureKind::DiscordUnavailable);
+        let dropped =
+            "ERROR\nSystem.Net.Http.HttpRequestException: An error occurred while sending the request.\n";
+        assert_eq!(kind(&outcome(None, &exit(1, dropped), ALL)), FailureKind::DiscordUnavailable);
     }
 
     #[test]
     fn a_stopped_attempt_is_handed_back_unless_dce_had_finished() {
-        let cancelled =
-            exit(1, "ERROR\nSystem.Threading.Tasks.TaskCanceledException: A task was canceled.\n");
-        assert_eq!(
-            decide_outcome(Some(StopReason::HandBack), &cancelled, &Ok(CUT), &Ok(())),
-            AttemptOutcome::HandedBack(None)
-        );
-        assert_eq!(
-            decide_outcome(Some(StopReason::HandBack), &exit(0, ""), &Ok(ALL), &Ok(())),
-            AttemptOutcome::Completed
-        );
-        assert_eq!(
-            kind(&decide_outcome(Some(StopReason::Stalled), &cancelled, &Ok(CUT), &Ok(()))),
-            FailureKind::Stalled
-        );
+        let hand_back = Some(StopReason::HandBack);
+        assert_eq!(outcome(hand_back, &exit(1, CANCELLED), CUT), AttemptOutcome::HandedBack(None));
+        assert_eq!(outcome(hand_back, &exit(0, ""), ALL), AttemptOutcome::Completed);
+        assert_eq!(kind(&outcome(Some(StopReason::Stalled), &exit(1, CANCELLED), CUT)), FailureKind::Stalled);
     }
 
     #[test]
     fn a_disk_stop_names_its_limit_and_is_retryable() {
-        let stopped = exit(1, "ERROR\nSystem.Threading.Tasks.TaskCanceledException: A task was canceled.\n");
-        let (low, high) = (ByteSize(9_900_000), ByteSize(256_000_000));
-        let stops = [
-            (StopReason::DiskLow { free: low, least: high }, ["9.9 MB", "MIN_FREE_DISK is 256 MB"]),
-            (
-                StopReason::AttemptTooLarge { size: high, limit: low },
-                ["256 MB", "ATTEMPT_DISK_LIMIT is 9.9 MB"],
-            ),
-        ];
-        for (reason, words) in stops {
-            let AttemptOutcome::Failed(failure) = decide_outcome(Some(reason), &stopped, &Ok(CUT), &Ok(()))
-            else {
+        let (small, large) = (ByteSize(9_900_000), ByteSize(256_000_000));
+        let disk_low = StopReason::DiskLow { free: small, least: large };
+        let too_large = StopReason::AttemptTooLarge { size: large, limit: small };
+        for (reason, words) in [
+            (disk_low, ["9.9 MB", "MIN_FREE_DISK is 256 MB"]),
+            (too_large, ["256 MB", "ATTEMPT_DISK_LIMIT is 9.9 MB"]),
+        ] {
+            let AttemptOutcome::Failed(failure) = outcome(Some(reason), &exit(1, CANCELLED), CUT) else {
                 panic!("{reason:?} is a failure")
             };
             assert_eq!(failure.kind, FailureKind::DiskFull);
             assert!(failure.kind.is_retryable());
             let detail = failure.detail.unwrap_or_default();
             assert!(words.iter().all(|word| detail.contains(word)), "{detail}");
-            assert_eq!(
-                decide_outcome(Some(reason), &exit(0, ""), &Ok(ALL), &Ok(())),
-                AttemptOutcome::Completed
-            );
+            assert_eq!(outcome(Some(reason), &exit(0, ""), ALL), AttemptOutcome::Completed);
         }
     }
 }

@@ -19,7 +19,6 @@ use crate::token_breaker::BreakerState;
 
 /// Pause before the next attempt to fetch a task if no notification arrives, and to listen again.
 const POLL: Duration = Duration::from_secs(1);
-/// Pause after a failed claim.
 const FAILURE_PAUSE: Duration = Duration::from_millis(500);
 
 /// Claims one run at a time, and only for a free slot: a claimed run starts at once.

@@ -1,6 +1,5 @@
 //! State that all runs of a worker share: settings, database sessions, leases, the starter of DCE.
 
-use std::fmt;
 use std::sync::Arc;
 
 use dce_core::db::PgPool;
@@ -31,10 +30,4 @@ pub struct WorkerContext {
     pub dce_version: DceVersion,
     /// Returns a random number from 0 to 1, to spread retries.
     pub jitter: fn() -> f64,
-}
-
-impl fmt::Debug for WorkerContext {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("WorkerContext").field("worker", &self.worker).finish_non_exhaustive()
-    }
 }

@@ -64,7 +64,6 @@ impl DatabaseHealth {
         self.availability().heartbeat_overdue = true;
     }
 
-    /// Records a successful heartbeat.
     pub fn record_heartbeat(&self) {
         let was_read_only = self.read_only.send_replace(false);
         let lost_since = {
@@ -97,7 +96,6 @@ impl DatabaseHealth {
         *self.read_only.borrow()
     }
 
-    /// Returns when the database is read-only.
     pub async fn read_only(&self) {
         self.wait_until(true).await;
     }

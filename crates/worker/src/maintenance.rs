@@ -13,9 +13,7 @@ use sqlx::postgres::PgPool;
 use crate::context::WorkerContext;
 use crate::work_dir::{self, attempt_name};
 
-/// Pause between two ticks.
 const TICK: Duration = Duration::from_secs(1);
-/// Pause between two clean-ups.
 const CLEANUP_INTERVAL: Duration = Duration::from_mins(1);
 /// Finished tasks and dead workers are kept for so long, for later investigation.
 const RETENTION: Duration = Duration::from_hours(24);

@@ -18,7 +18,6 @@ use crate::context::WorkerContext;
 use crate::token_breaker::BreakerState;
 use crate::work_dir::ignore_not_found;
 
-/// Pause before recording the outcome is retried.
 const RECORD_PAUSE: Duration = Duration::from_secs(1);
 
 /// Executes one claimed run to the end of this attempt. In any case the tables are right afterwards: either the outcome

@@ -30,7 +30,6 @@ use crate::work_dir::WorkDir;
 
 /// The end of the shutdown grace that is reserved for stopping DCE (10 s) and handing back.
 const RESERVED: Duration = Duration::from_secs(12);
-/// Time allowed to delete the worker's row.
 const DEREGISTER_LIMIT: Duration = Duration::from_secs(2);
 
 /// Works until `shutdown`; then drains within the grace. Returns an error only before the first claim.

@@ -25,7 +25,7 @@ const GRACES: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from
 const LEAST_DISK_LIMIT: ByteSize = ByteSize(1_000_000);
 
 /// Runs DiscordChatExporter and streams its output into Postgres.
-#[derive(Debug, Parser)]
+#[derive(Parser)]
 #[command(name = "dce-worker", version, about, args_conflicts_with_subcommands = true)]
 pub struct CommandLine {
     #[command(subcommand)]
@@ -34,13 +34,13 @@ pub struct CommandLine {
     pub raw: RawSettings,
 }
 
-#[derive(Debug, Subcommand)]
+#[derive(Subcommand)]
 pub enum Command {
     /// Imports existing DiscordChatExporter JSON exports.
     Import(ImportArguments),
 }
 
-/// The settings as text; parsed by [`Settings::read`].
+/// The settings as text; parsed by [`Settings::read`]. Not `Debug`, because it contains secrets.
 #[derive(Args)]
 pub struct RawSettings {
     #[command(flatten)]
@@ -83,13 +83,6 @@ pub struct RawSettings {
     _rust_log: Option<String>,
 }
 
-impl std::fmt::Debug for RawSettings {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("RawSettings") // holds secrets
-    }
-}
-
-/// Validated settings.
 #[derive(Debug, Clone)]
 pub struct Settings {
     pub database: DatabaseUrl,

@@ -25,7 +25,6 @@ pub(super) struct ExitState {
     pub(super) signal: Option<i32>,
 }
 
-/// A child process, running or ended.
 #[derive(Debug)]
 pub(super) struct Child {
     pub(super) pid: u32,
@@ -33,7 +32,6 @@ pub(super) struct Child {
     ended: watch::Receiver<Option<ExitState>>,
 }
 
-/// The piped outputs of a child.
 pub(super) struct Pipes {
     pub(super) stdout: Option<ChildStdout>,
     pub(super) stderr: Option<ChildStderr>,

@@ -29,7 +29,6 @@ const STDERR_LIMIT: Duration = Duration::from_secs(1);
 /// Maximum length of a version; any real one is shorter.
 const MAX_VERSION_BYTES: u64 = 4096;
 
-/// Starts processes of one program.
 #[derive(Debug, Clone)]
 pub struct Spawner {
     program: PathBuf,
@@ -47,7 +46,6 @@ pub struct Launch<'a> {
     pub token: &'a SecretString,
 }
 
-/// The reason why a process was not started.
 #[derive(Debug, thiserror::Error)]
 pub enum SpawnError {
     /// The program does not exist or cannot be executed.

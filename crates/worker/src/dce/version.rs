@@ -27,7 +27,6 @@ pub enum Dialect {
     Options,
 }
 
-/// The reason why no supported version could be determined.
 #[derive(Debug, thiserror::Error)]
 pub enum VersionError {
     #[error(transparent)]

@@ -32,7 +32,6 @@ impl Console {
         Self { is_live, prints_each_file, progress_line: Mutex::default() }
     }
 
-    /// Prints a result.
     pub fn print(&self, text: &str) {
         let line = self.lock_cleared();
         // A closed pipe has no reader; the exit code still reports the result.
@@ -79,12 +78,6 @@ impl Console {
 fn draw(line: &str) {
     if !line.is_empty() {
         let _ = write!(std::io::stderr(), "{line}");
-    }
-}
-
-impl Default for Console {
-    fn default() -> Self {
-        Self::new()
     }
 }
 

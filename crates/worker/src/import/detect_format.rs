@@ -5,7 +5,6 @@ use std::io::{self, Read};
 use crate::ingest::frame::{DocumentEnd, Frame, FrameError, Framer};
 use crate::ingest::header::Header;
 
-/// Bytes read at once.
 const CHUNK: usize = 16 << 10;
 /// Maximum size of the header before the messages: a topic has up to 1024 characters, an icon's URL a few hundred.
 const MAX_HEADER_BYTES: usize = 1 << 20;

@@ -19,7 +19,6 @@ const TIMESTAMP: &str = "\n      \"timestamp\": \"";
 /// there too, but indented further.
 const COUNTS: [&str; 2] = ["\n  \"messageCount\": ", "],\"messageCount\":"];
 
-/// The information at both ends of a file.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Summary {
     messages: Option<u64>,
@@ -27,7 +26,6 @@ struct Summary {
     last: Option<DateTime<Utc>>,
 }
 
-/// The line of one source.
 pub fn line(source: &ImportSource) -> String {
     let summaries: Vec<Summary> = source.parts.iter().map(summarise).collect();
     let messages: Option<u64> = summaries.iter().map(|summary| summary.messages).sum();

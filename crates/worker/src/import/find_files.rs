@@ -65,7 +65,6 @@ pub struct FoundFiles {
     seen: HashSet<PathBuf>,
 }
 
-/// The kind of a file by its name.
 enum FileKind {
     Document,
     Archive,

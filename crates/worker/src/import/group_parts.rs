@@ -24,7 +24,6 @@ pub struct ImportSource {
 }
 
 impl ImportSource {
-    /// The name of the first part.
     pub fn name(&self) -> &str {
         self.parts.first().map_or("", |part| part.file.name.as_str())
     }

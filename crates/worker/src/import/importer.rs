@@ -29,7 +29,6 @@ use crate::ingest::sessions::Sessions;
 use crate::lease::{Instruction, Lease, Leases};
 use crate::shutdown::{AT_ONCE, Shutdown};
 
-/// Pause before a statement is retried.
 const RETRY_PAUSE: Duration = Duration::from_millis(500);
 /// Time allowed to record the outcome of a run. Afterwards its lease expires, and a worker records that.
 const RECORD_LIMIT: Duration = Duration::from_secs(30);
@@ -88,14 +87,12 @@ struct Importer<'a> {
     console: &'a Console,
 }
 
-/// A source whose run has begun.
 struct ActiveRun<'a> {
     source: &'a ImportSource,
     run: Box<ClaimedRun>,
     lease: Lease<'a>,
 }
 
-/// The results so far.
 #[derive(Debug, Default)]
 struct Tally {
     begun: usize,

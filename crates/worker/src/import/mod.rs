@@ -4,25 +4,25 @@
 //! only lists them.
 
 mod attempt;
-pub mod console;
-pub mod detect_format;
-pub mod document_location;
+mod console;
+mod detect_format;
+mod document_location;
 mod documents;
-pub mod dry_run;
-pub mod find_files;
+mod dry_run;
+mod find_files;
 mod format;
-pub mod group_parts;
-pub mod importer;
-pub mod plan;
-pub mod progress;
+mod group_parts;
+mod importer;
+mod plan;
+mod progress;
 mod report;
 pub mod settings;
-pub mod source_outcome;
+mod source_outcome;
 mod zip_archive;
 
 use console::Console;
 use importer::import;
-use plan::{ImportPlan, plan_import};
+use plan::plan_import;
 use settings::{ImportArguments, ImportSettings};
 
 use crate::shutdown::Shutdown;
@@ -49,12 +49,8 @@ pub async fn command(
     } else {
         plan.sources.is_empty() || import(settings, &plan, &console, shutdown).await?
     };
-    print_ignored(&plan, &console);
-    Ok(all && plan.refused.is_empty())
-}
-
-fn print_ignored(plan: &ImportPlan, console: &Console) {
     if plan.ignored > 0 {
         console.print(&format!("{} other files or media folders were ignored", plan.ignored));
     }
+    Ok(all && plan.refused.is_empty())
 }

@@ -51,13 +51,6 @@ struct RawSettings {
     _rust_log: Option<String>,
 }
 
-impl std::fmt::Debug for ImportArguments {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ImportArguments").field("paths", &self.paths).finish_non_exhaustive() // holds secrets
-    }
-}
-
-/// Validated settings.
 #[derive(Debug, Clone)]
 pub struct ImportSettings {
     /// `None` for a dry run.

@@ -9,7 +9,6 @@ use crate::ingest::reader::{Documents, ReadError};
 use crate::ingest::writer::WriteError;
 use crate::lease::Instruction;
 
-/// The outcome of a source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SourceOutcome {
     /// Every message of every part is committed.
@@ -36,7 +35,7 @@ pub fn decide_outcome(
             return failed(FailureKind::DatabaseUnavailable, error);
         }
         Err(error @ WriteError::ReadOnly(_)) => return failed(FailureKind::DatabaseReadOnly, error),
-        Err(error @ WriteError::RefusedFile(_)) => return failed(FailureKind::DatabaseRefused, error),
+        Err(error @ WriteError::Refused(_)) => return failed(FailureKind::DatabaseRefused, error),
         Ok(()) => {}
     }
     match read {
@@ -84,48 +83,43 @@ mod tests {
 
     use super::*;
 
-    fn kind(
-        instruction: Instruction,
-        parts: usize,
-        read: &Result<Documents, ReadError>,
-    ) -> Option<FailureKind> {
-        match decide_outcome(instruction, parts, read, &Ok(())) {
-            SourceOutcome::Completed => None,
-            SourceOutcome::Failed(failure) => Some(failure.kind),
-            SourceOutcome::Lost => panic!("lost"),
+    /// The outcome if everything that was read is committed.
+    fn outcome(last: Instruction, parts: usize, read: Result<Documents, ReadError>) -> SourceOutcome {
+        decide_outcome(last, parts, &read, &Ok(()))
+    }
+
+    fn kind(last: Instruction, parts: usize, read: Result<Documents, ReadError>) -> FailureKind {
+        match outcome(last, parts, read) {
+            SourceOutcome::Failed(failure) => failure.kind,
+            other => panic!("{other:?} is not a failure"),
         }
     }
 
     #[test]
     fn complete_requires_every_part_to_be_closed() {
         let read = |complete, cut| Ok(Documents { complete, cut });
-        assert_eq!(kind(Instruction::Continue, 2, &read(2, 0)), None);
-        assert_eq!(kind(Instruction::HandBack, 2, &read(2, 0)), None, "finished before the stop");
-        assert_eq!(kind(Instruction::Continue, 2, &read(1, 1)), Some(FailureKind::OutputTruncated));
-        assert_eq!(kind(Instruction::HandBack, 2, &read(1, 0)), Some(FailureKind::ImportInterrupted));
+        assert_eq!(outcome(Instruction::Continue, 2, read(2, 0)), SourceOutcome::Completed);
+        let finished_before_the_stop = outcome(Instruction::HandBack, 2, read(2, 0));
+        assert_eq!(finished_before_the_stop, SourceOutcome::Completed);
+        assert_eq!(kind(Instruction::Continue, 2, read(1, 1)), FailureKind::OutputTruncated);
+        assert_eq!(kind(Instruction::HandBack, 2, read(1, 0)), FailureKind::ImportInterrupted);
     }
 
     #[test]
     fn damaged_files_and_unreadable_disks_are_different_failures() {
-        let of = |error: io::ErrorKind| kind(Instruction::Continue, 1, &Err(ReadError::Io(error.into())));
-        assert_eq!(of(io::ErrorKind::InvalidData), Some(FailureKind::OutputUnreadable));
-        assert_eq!(of(io::ErrorKind::PermissionDenied), Some(FailureKind::WorkerError));
+        let io = |error: io::ErrorKind| kind(Instruction::Continue, 1, Err(ReadError::Io(error.into())));
+        assert_eq!(io(io::ErrorKind::InvalidData), FailureKind::OutputUnreadable);
+        assert_eq!(io(io::ErrorKind::PermissionDenied), FailureKind::WorkerError);
         let mismatch = ReadError::Frame(FrameError::CountMismatch { declared: 3, found: 2 });
-        assert_eq!(kind(Instruction::Continue, 1, &Err(mismatch)), Some(FailureKind::OutputTruncated));
+        assert_eq!(kind(Instruction::Continue, 1, Err(mismatch)), FailureKind::OutputTruncated);
     }
 
     #[test]
     fn a_run_owned_by_another_process_is_lost_whatever_was_read() {
         let read = || Ok(Documents { complete: 1, cut: 0 });
-        assert_eq!(decide_outcome(Instruction::Abandon, 1, &read(), &Ok(())), SourceOutcome::Lost);
-        assert_eq!(
-            decide_outcome(Instruction::Continue, 1, &read(), &Err(WriteError::Lost)),
-            SourceOutcome::Lost
-        );
-        let refused = Err(WriteError::RefusedFile(StoreError::Lost));
-        assert!(matches!(
-            decide_outcome(Instruction::Continue, 1, &read(), &refused),
-            SourceOutcome::Failed(_)
-        ));
+        let written = |error| decide_outcome(Instruction::Continue, 1, &read(), &Err(error));
+        assert_eq!(outcome(Instruction::Abandon, 1, read()), SourceOutcome::Lost);
+        assert_eq!(written(WriteError::Lost), SourceOutcome::Lost);
+        assert!(matches!(written(WriteError::Refused(StoreError::Lost)), SourceOutcome::Failed(_)));
     }
 }
