@@ -16,23 +16,23 @@ const CLEAR: &str = "\r\x1b[2K";
 
 /// Both streams, for one writer at a time.
 #[derive(Debug)]
-pub struct Console {
+pub(super) struct Console {
     /// On a terminal, progress is one line that is redrawn.
     is_live: bool,
     /// Whether each file gets a line of its own.
-    pub prints_each_file: bool,
+    pub(super) prints_each_file: bool,
     /// The text of the progress line; empty: no line.
     progress_line: Mutex<String>,
 }
 
 impl Console {
-    pub fn new() -> Self {
+    pub(super) fn new() -> Self {
         let is_live = std::io::stderr().is_terminal();
         let prints_each_file = !is_live || !std::io::stdout().is_terminal();
         Self { is_live, prints_each_file, progress_line: Mutex::default() }
     }
 
-    pub fn print(&self, text: &str) {
+    pub(super) fn print(&self, text: &str) {
         let line = self.lock_cleared();
         // A closed pipe has no reader; the exit code still reports the result.
         let _ = writeln!(std::io::stdout(), "{}", printable(text));
@@ -40,14 +40,14 @@ impl Console {
     }
 
     /// Prints an error or a warning.
-    pub fn print_error(&self, text: &str) {
+    pub(super) fn print_error(&self, text: &str) {
         let line = self.lock_cleared();
         let _ = writeln!(std::io::stderr(), "{}", printable(text));
         draw(&line);
     }
 
     /// Shows the progress until the future is dropped.
-    pub async fn show_progress(&self, progress: &ImportProgress, started: Instant) -> Infallible {
+    pub(super) async fn show_progress(&self, progress: &ImportProgress, started: Instant) -> Infallible {
         loop {
             tokio::time::sleep(if self.is_live { REDRAW_INTERVAL } else { LINE_INTERVAL }).await;
             let text = progress.line(started.elapsed());
@@ -62,7 +62,7 @@ impl Console {
     }
 
     /// Removes the progress line for good.
-    pub fn clear_progress(&self) {
+    pub(super) fn clear_progress(&self) {
         self.lock_cleared().clear();
     }
 

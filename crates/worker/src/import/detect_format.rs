@@ -11,7 +11,7 @@ const MAX_HEADER_BYTES: usize = 1 << 20;
 
 /// The reason why a file cannot be imported; printed as "NAME: …".
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum NotImportable {
+pub(super) enum NotImportable {
     #[error("the file is empty")]
     Empty,
     #[error("an HTML export lacks most data of its messages: export the channel again with `-f Json`")]
@@ -31,7 +31,7 @@ pub enum NotImportable {
 
 impl NotImportable {
     /// Whether it is a DCE export in another format.
-    pub const fn is_other_format(self) -> bool {
+    pub(super) const fn is_other_format(self) -> bool {
         matches!(self, Self::HtmlExport | Self::CsvExport | Self::TextExport)
     }
 }
@@ -49,7 +49,7 @@ impl From<FrameError> for Stop {
 }
 
 /// Reads the header, up to the first message.
-pub fn detect_format(bytes: &mut dyn Read) -> io::Result<Result<Box<Header>, NotImportable>> {
+pub(super) fn detect_format(bytes: &mut dyn Read) -> io::Result<Result<Box<Header>, NotImportable>> {
     let mut framer = Framer::new(MAX_HEADER_BYTES);
     let mut chunk = Vec::with_capacity(CHUNK);
     let mut is_first = true;

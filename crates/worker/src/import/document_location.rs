@@ -13,30 +13,30 @@ use flate2::read::{DeflateDecoder, MultiGzDecoder};
 const GZIP_MAGIC: [u8; 2] = [0x1F, 0x8B];
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum DocumentLocation {
+pub(super) enum DocumentLocation {
     File(PathBuf),
     ZipMember(ZipMember),
 }
 
 /// A member of a zip archive, as its directory describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ZipMember {
-    pub archive: PathBuf,
+pub(super) struct ZipMember {
+    pub(super) archive: PathBuf,
     /// The offset of its bytes in the archive.
-    pub start: u64,
+    pub(super) start: u64,
     /// Its size in the archive.
-    pub stored_bytes: u64,
+    pub(super) stored_bytes: u64,
     /// Whether it is compressed.
-    pub deflated: bool,
+    pub(super) deflated: bool,
     /// CRC-32 of the decompressed bytes.
-    pub crc: u32,
+    pub(super) crc: u32,
 }
 
-pub type DocumentReader = Box<dyn Read + Send>;
+pub(super) type DocumentReader = Box<dyn Read + Send>;
 
 impl DocumentLocation {
     /// Opens the document. `stored` counts the bytes read from the disk.
-    pub fn open(&self, stored: Arc<AtomicU64>) -> io::Result<DocumentReader> {
+    pub(super) fn open(&self, stored: Arc<AtomicU64>) -> io::Result<DocumentReader> {
         match self {
             Self::File(path) => {
                 decompress(Box::new(CountingReader { inner: File::open(path)?, count: stored }))

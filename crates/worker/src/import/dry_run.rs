@@ -26,7 +26,7 @@ struct Summary {
     last: Option<DateTime<Utc>>,
 }
 
-pub fn line(source: &ImportSource) -> String {
+pub(super) fn line(source: &ImportSource) -> String {
     let summaries: Vec<Summary> = source.parts.iter().map(summarise).collect();
     let messages: Option<u64> = summaries.iter().map(|summary| summary.messages).sum();
     let mut words = vec![

@@ -16,25 +16,25 @@ const MEDIA_FOLDER: &str = "_Files";
 
 /// A file that may be an export.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Candidate {
+pub(super) struct Candidate {
     /// The path as the user gave it, with the path found below it; for a member of an archive `archive.zip!/member`.
-    pub name: String,
-    pub location: DocumentLocation,
+    pub(super) name: String,
+    pub(super) location: DocumentLocation,
     /// The size on disk.
-    pub stored_bytes: u64,
+    pub(super) stored_bytes: u64,
 }
 
 /// A file, member or folder that is not imported.
 #[derive(Debug)]
-pub struct RefusedFile {
+pub(super) struct RefusedFile {
     /// See [`Candidate::name`].
-    pub name: String,
-    pub reason: RefusalReason,
+    pub(super) name: String,
+    pub(super) reason: RefusalReason,
 }
 
 /// The reason why a path is not imported; printed as "NAME: …".
 #[derive(Debug, thiserror::Error)]
-pub enum RefusalReason {
+pub(super) enum RefusalReason {
     #[error("{0}")]
     Io(#[from] io::Error),
     #[error("the archive cannot be read ({0}): if it is truncated, get a whole copy")]
@@ -53,14 +53,14 @@ pub enum RefusalReason {
 
 /// The files found, in the order of the paths; within a folder by name.
 #[derive(Debug, Default)]
-pub struct FoundFiles {
+pub(super) struct FoundFiles {
     /// Files that the user named or that have the name of an export.
-    pub candidates: Vec<Candidate>,
+    pub(super) candidates: Vec<Candidate>,
     /// Files that may be exports in another format; they are reported only if they are.
-    pub other_formats: Vec<Candidate>,
-    pub refused: Vec<RefusedFile>,
+    pub(super) other_formats: Vec<Candidate>,
+    pub(super) refused: Vec<RefusedFile>,
     /// The number of other files.
-    pub ignored: u64,
+    pub(super) ignored: u64,
     /// Visited folders and files: links may lead to one twice.
     seen: HashSet<PathBuf>,
 }
@@ -86,7 +86,7 @@ fn kind_of(name: &str) -> FileKind {
     }
 }
 
-pub fn find_files(paths: &[PathBuf]) -> FoundFiles {
+pub(super) fn find_files(paths: &[PathBuf]) -> FoundFiles {
     let mut found = FoundFiles::default();
     for path in paths {
         let name = path.to_string_lossy().into_owned();

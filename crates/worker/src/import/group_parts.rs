@@ -9,33 +9,33 @@ use crate::ingest::header::Header;
 
 /// A document whose header was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Document {
-    pub file: Candidate,
-    pub header: Box<Header>,
+pub(super) struct Document {
+    pub(super) file: Candidate,
+    pub(super) header: Box<Header>,
 }
 
 /// The input of one run: a document, or the parts of one in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ImportSource {
+pub(super) struct ImportSource {
     /// At least one.
-    pub parts: Vec<Document>,
+    pub(super) parts: Vec<Document>,
     /// The number of the first missing part before an existing one.
-    pub missing: Option<u32>,
+    pub(super) missing: Option<u32>,
 }
 
 impl ImportSource {
-    pub fn name(&self) -> &str {
+    pub(super) fn name(&self) -> &str {
         self.parts.first().map_or("", |part| part.file.name.as_str())
     }
 
     /// The size on disk.
-    pub fn stored_bytes(&self) -> u64 {
+    pub(super) fn stored_bytes(&self) -> u64 {
         self.parts.iter().map(|part| part.file.stored_bytes).sum()
     }
 }
 
 /// Groups parts by name and channel: documents of different channels are never parts of one export.
-pub fn group_parts(documents: Vec<Document>) -> Vec<ImportSource> {
+pub(super) fn group_parts(documents: Vec<Document>) -> Vec<ImportSource> {
     let mut positions: HashMap<(String, Snowflake), usize> = HashMap::new();
     let mut groups: Vec<Vec<(u32, Document)>> = Vec::new();
     for document in documents {

@@ -35,7 +35,7 @@ const RECORD_LIMIT: Duration = Duration::from_secs(30);
 
 /// Imports the sources of the plan. Returns whether all of them were imported. Returns an error only before the first
 /// run.
-pub async fn import(
+pub(super) async fn import(
     settings: &ImportSettings,
     plan: &ImportPlan,
     console: &Console,
@@ -211,7 +211,7 @@ impl Importer<'_> {
             };
             match recorded {
                 Err(error) if error.is_passing() && since.elapsed() < RECORD_LIMIT => {
-                    sleep(RETRY_PAUSE).await
+                    sleep(RETRY_PAUSE).await;
                 }
                 recorded => return recorded,
             }

@@ -10,23 +10,23 @@ use super::group_parts::{Document, ImportSource, group_parts};
 use crate::ingest::header::Header;
 
 #[derive(Debug, Default)]
-pub struct ImportPlan {
+pub(super) struct ImportPlan {
     /// One run each.
-    pub sources: Vec<ImportSource>,
-    pub refused: Vec<RefusedFile>,
+    pub(super) sources: Vec<ImportSource>,
+    pub(super) refused: Vec<RefusedFile>,
     /// The number of other files, which the user did not name and whose names are not those of exports.
-    pub ignored: u64,
+    pub(super) ignored: u64,
 }
 
 impl ImportPlan {
     /// The size on disk of everything to be imported.
-    pub fn stored_bytes(&self) -> u64 {
+    pub(super) fn stored_bytes(&self) -> u64 {
         self.sources.iter().map(ImportSource::stored_bytes).sum()
     }
 }
 
 /// Searches these paths. Blocks on the disk.
-pub fn plan_import(paths: &[PathBuf]) -> ImportPlan {
+pub(super) fn plan_import(paths: &[PathBuf]) -> ImportPlan {
     let FoundFiles { candidates, other_formats, mut refused, mut ignored, .. } = find_files(paths);
     let mut documents = Vec::new();
     for file in candidates {

@@ -8,35 +8,35 @@ use super::format;
 
 /// Counters, which the reading thread and the writer update.
 #[derive(Debug, Default)]
-pub struct ImportProgress {
-    pub sources: usize,
+pub(super) struct ImportProgress {
+    pub(super) sources: usize,
     /// The size on disk of all sources.
-    pub stored_total: u64,
+    pub(super) stored_total: u64,
     /// Bytes read from the disk.
-    pub stored: Arc<AtomicU64>,
+    pub(super) stored: Arc<AtomicU64>,
     /// Decompressed bytes of documents.
-    pub read: AtomicU64,
+    pub(super) read: AtomicU64,
     /// Sources that have ended.
-    pub ended: AtomicUsize,
+    pub(super) ended: AtomicUsize,
     /// Messages of the sources that have ended.
-    pub messages_before: AtomicI64,
+    pub(super) messages_before: AtomicI64,
     /// Messages of the current source.
-    pub messages_now: AtomicI64,
+    pub(super) messages_now: AtomicI64,
 }
 
 impl ImportProgress {
-    pub fn new(sources: usize, stored_total: u64) -> Self {
+    pub(super) fn new(sources: usize, stored_total: u64) -> Self {
         Self { sources, stored_total, ..Self::default() }
     }
 
     /// Records the end of the current source.
-    pub fn end_source(&self, messages: i64) {
+    pub(super) fn end_source(&self, messages: i64) {
         self.messages_now.store(0, Ordering::Relaxed);
         self.messages_before.fetch_add(messages, Ordering::Relaxed);
         self.ended.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub fn line(&self, elapsed: Duration) -> String {
+    pub(super) fn line(&self, elapsed: Duration) -> String {
         let messages =
             self.messages_before.load(Ordering::Relaxed) + self.messages_now.load(Ordering::Relaxed);
         let mut line = format!(

@@ -10,7 +10,7 @@ use crate::ingest::writer::WriteError;
 use crate::lease::Instruction;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SourceOutcome {
+pub(super) enum SourceOutcome {
     /// Every message of every part is committed.
     Completed,
     /// Some messages are missing; the committed ones are kept.
@@ -20,7 +20,7 @@ pub enum SourceOutcome {
 }
 
 /// Decides the outcome. `instruction` is the last one of the lease; `parts` is the number of the source's documents.
-pub fn decide_outcome(
+pub(super) fn decide_outcome(
     instruction: Instruction,
     parts: usize,
     read: &Result<Documents, ReadError>,
@@ -84,11 +84,11 @@ mod tests {
     use super::*;
 
     /// The outcome if everything that was read is committed.
-    fn outcome(last: Instruction, parts: usize, read: Result<Documents, ReadError>) -> SourceOutcome {
-        decide_outcome(last, parts, &read, &Ok(()))
+    fn outcome(last: Instruction, parts: usize, read: &Result<Documents, ReadError>) -> SourceOutcome {
+        decide_outcome(last, parts, read, &Ok(()))
     }
 
-    fn kind(last: Instruction, parts: usize, read: Result<Documents, ReadError>) -> FailureKind {
+    fn kind(last: Instruction, parts: usize, read: &Result<Documents, ReadError>) -> FailureKind {
         match outcome(last, parts, read) {
             SourceOutcome::Failed(failure) => failure.kind,
             other => panic!("{other:?} is not a failure"),
@@ -98,27 +98,27 @@ mod tests {
     #[test]
     fn complete_requires_every_part_to_be_closed() {
         let read = |complete, cut| Ok(Documents { complete, cut });
-        assert_eq!(outcome(Instruction::Continue, 2, read(2, 0)), SourceOutcome::Completed);
-        let finished_before_the_stop = outcome(Instruction::HandBack, 2, read(2, 0));
+        assert_eq!(outcome(Instruction::Continue, 2, &read(2, 0)), SourceOutcome::Completed);
+        let finished_before_the_stop = outcome(Instruction::HandBack, 2, &read(2, 0));
         assert_eq!(finished_before_the_stop, SourceOutcome::Completed);
-        assert_eq!(kind(Instruction::Continue, 2, read(1, 1)), FailureKind::OutputTruncated);
-        assert_eq!(kind(Instruction::HandBack, 2, read(1, 0)), FailureKind::ImportInterrupted);
+        assert_eq!(kind(Instruction::Continue, 2, &read(1, 1)), FailureKind::OutputTruncated);
+        assert_eq!(kind(Instruction::HandBack, 2, &read(1, 0)), FailureKind::ImportInterrupted);
     }
 
     #[test]
     fn damaged_files_and_unreadable_disks_are_different_failures() {
-        let io = |error: io::ErrorKind| kind(Instruction::Continue, 1, Err(ReadError::Io(error.into())));
+        let io = |error: io::ErrorKind| kind(Instruction::Continue, 1, &Err(ReadError::Io(error.into())));
         assert_eq!(io(io::ErrorKind::InvalidData), FailureKind::OutputUnreadable);
         assert_eq!(io(io::ErrorKind::PermissionDenied), FailureKind::WorkerError);
         let mismatch = ReadError::Frame(FrameError::CountMismatch { declared: 3, found: 2 });
-        assert_eq!(kind(Instruction::Continue, 1, Err(mismatch)), FailureKind::OutputTruncated);
+        assert_eq!(kind(Instruction::Continue, 1, &Err(mismatch)), FailureKind::OutputTruncated);
     }
 
     #[test]
     fn a_run_owned_by_another_process_is_lost_whatever_was_read() {
         let read = || Ok(Documents { complete: 1, cut: 0 });
         let written = |error| decide_outcome(Instruction::Continue, 1, &read(), &Err(error));
-        assert_eq!(outcome(Instruction::Abandon, 1, read()), SourceOutcome::Lost);
+        assert_eq!(outcome(Instruction::Abandon, 1, &read()), SourceOutcome::Lost);
         assert_eq!(written(WriteError::Lost), SourceOutcome::Lost);
         assert!(matches!(written(WriteError::Refused(StoreError::Lost)), SourceOutcome::Failed(_)));
     }
