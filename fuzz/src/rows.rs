@@ -32,7 +32,7 @@ pub fn check_rows(messages: &[Emitted]) -> usize {
     }
     let summary = *batch.summary();
     assert_eq!(summary.messages, pushed.len() as u64);
-    assert_eq!(Counters::of(&summary.counters.warnings(summary.repaired_messages)), summary.counters);
+    assert_eq!(Counters::from_warnings(&summary.counters.warnings(summary.repaired_messages)), summary.counters);
 
     let sealed = batch.seal();
     let rows = rows(sealed.stream());

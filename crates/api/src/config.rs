@@ -11,7 +11,7 @@ use dce_core::export::admission::AdmissionLimit;
 use dce_core::export::rate_limit::RateLimit;
 use dce_core::export::request::{AllowedChannels, ChannelRules};
 use dce_core::ids::Snowflake;
-use dce_core::settings::{Mistakes, Reader};
+use dce_core::settings::{Mistakes, SettingsParser};
 use dce_core::telemetry::LogFormat;
 
 use crate::auth::keys::Keys;
@@ -172,7 +172,7 @@ pub struct Migrate {
 impl RawSettings {
     /// Everything that serving needs. `terminal`: standard output is one.
     pub fn serve(&self, terminal: bool) -> Result<Settings, Mistakes> {
-        let mut reader = Reader::default();
+        let mut reader = SettingsParser::default();
         let database_url = self.read_database_url(&mut reader);
         let channels = self.read_channels(&mut reader);
         let address = self.read_address(&mut reader);
@@ -217,7 +217,7 @@ impl RawSettings {
 
     /// Everything that migrating needs. `terminal`: standard output is one.
     pub fn migrate(&self, terminal: bool) -> Result<Migrate, Mistakes> {
-        let mut reader = Reader::default();
+        let mut reader = SettingsParser::default();
         let database_url = self.read_database_url(&mut reader);
         let log_format = self.read_log_format(&mut reader, terminal);
         let settings = || Some(Migrate { database_url: database_url?, log_format: log_format? });
@@ -226,18 +226,18 @@ impl RawSettings {
 
     /// Where a server with these settings listens.
     pub fn address(&self) -> Result<SocketAddr, Mistakes> {
-        let mut reader = Reader::default();
+        let mut reader = SettingsParser::default();
         let address = self.read_address(&mut reader);
         reader.finish(address)
     }
 
-    fn read_database_url(&self, reader: &mut Reader) -> Option<DatabaseUrl> {
+    fn read_database_url(&self, reader: &mut SettingsParser) -> Option<DatabaseUrl> {
         let what = "the Postgres to use, such as postgres://user:password@host:5432/database";
         let text = reader.required("DATABASE_URL", self.database_url.clone(), what)?;
         DatabaseUrl::parse(text.trim()).map_err(|reason| reader.mistake("DATABASE_URL", reason)).ok()
     }
 
-    fn read_channels(&self, reader: &mut Reader) -> ChannelRules {
+    fn read_channels(&self, reader: &mut SettingsParser) -> ChannelRules {
         let default = self
             .default_channel_id
             .as_ref()
@@ -249,7 +249,7 @@ impl RawSettings {
         ChannelRules::new(default, allowed)
     }
 
-    fn read_address(&self, reader: &mut Reader) -> Option<SocketAddr> {
+    fn read_address(&self, reader: &mut SettingsParser) -> Option<SocketAddr> {
         let host = match self.host.trim() {
             "localhost" => Some(IpAddr::from(Ipv4Addr::LOCALHOST)),
             text => text.parse().ok(),
@@ -267,12 +267,12 @@ impl RawSettings {
         self.api_keys.as_deref().filter(|text| !text.trim().is_empty())
     }
 
-    fn read_keys(&self, reader: &mut Reader) -> Option<Keys> {
+    fn read_keys(&self, reader: &mut SettingsParser) -> Option<Keys> {
         self.api_keys().and_then(|text| reader.parsed("API_KEYS", text))
     }
 
     /// Without keys whoever reaches the server may export and read: it must be out of reach unless that is meant.
-    fn refuse_strangers(&self, reader: &mut Reader, address: Option<SocketAddr>) {
+    fn refuse_strangers(&self, reader: &mut SettingsParser, address: Option<SocketAddr>) {
         let allowed = reader.flag("ALLOW_UNAUTHENTICATED", &self.allow_unauthenticated);
         if self.api_keys().is_none()
             && allowed == Some(false)
@@ -287,7 +287,7 @@ impl RawSettings {
         }
     }
 
-    fn read_log_format(&self, reader: &mut Reader, terminal: bool) -> Option<LogFormat> {
+    fn read_log_format(&self, reader: &mut SettingsParser, terminal: bool) -> Option<LogFormat> {
         match &self.log_format {
             Some(text) => reader.parsed("LOG_FORMAT", text),
             None if terminal => Some(LogFormat::Pretty),

@@ -22,3 +22,4 @@ pub mod routes;
 pub mod search_index;
 pub mod startup;
 pub mod state;
+pub mod wire;

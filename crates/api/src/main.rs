@@ -8,7 +8,7 @@ use dce_api::startup::{Application, stop_requested};
 use dce_api::{config, healthcheck, retention, search_index};
 use dce_core::db::DatabaseUrl;
 use dce_core::settings::{Mistakes, load_dotenv, parse_command_line};
-use dce_core::{db, telemetry};
+use dce_core::{schema, telemetry};
 
 /// Exit code for settings that cannot be used; clap's own for arguments.
 const EXIT_SETTINGS: u8 = 2;
@@ -40,7 +40,7 @@ fn run() -> anyhow::Result<()> {
         Some(Command::Migrate) => {
             let config::Migrate { database_url, log_format } = cli.raw.migrate(terminal)?;
             telemetry::init(log_format);
-            actix_web::rt::System::new().block_on(db::prepare(&database_url, true))?;
+            actix_web::rt::System::new().block_on(schema::prepare(&database_url, true))?;
             tracing::info!(database = ?database_url, "database.migrated");
         }
         Some(Command::Prune(arguments)) => {

@@ -15,6 +15,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::request_id::RequestId;
+use crate::wire;
 
 /// Declares the problems once: code, status, title.
 macro_rules! problems {
@@ -190,7 +191,7 @@ impl Problem {
             detail: &self.detail,
             code: self.code.as_str(),
             request_id,
-            errors: &self.faults,
+            errors: wire::all(self.faults.clone()),
         })
     }
 }
@@ -213,8 +214,8 @@ pub struct Document<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     request_id: Option<&'a str>,
     /// Every mistake of the request.
-    #[serde(skip_serializing_if = "<[Fault]>::is_empty")]
-    errors: &'a [Fault],
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    errors: Vec<wire::fault::Fault>,
 }
 
 impl Document<'static> {
@@ -227,7 +228,7 @@ impl Document<'static> {
             detail: "What is wrong here, and what to do.",
             code: code.as_str(),
             request_id: Some("01990f3e-6a3b-7c51-9e54-1f2a3b4c5d6e"),
-            errors: &[],
+            errors: Vec::new(),
         }
     }
 }
@@ -251,7 +252,7 @@ impl From<StoreError> for Problem {
             let detail = "The database is read-only, for instance because its disk quota is used up. \
                           Exports can be read but not created, cancelled or retried.";
             Self::new(Code::DatabaseReadOnly, detail).retry_after(RETRY_READ_ONLY)
-        } else if error.is_passing() {
+        } else if error.is_transient() {
             Self::database_unavailable()
         } else if error.is_schema_missing() {
             let detail = "The database has not been migrated: run `dce-api migrate`, or start with MIGRATE_ON_START=true.";

@@ -5,11 +5,13 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::TimeDelta;
 use dce_core::export::state::ExportStatus;
-use dce_core::store::ExportView;
+use dce_core::store::reading::export;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 use uuid::Uuid;
+
+use crate::wire::export::ExportWithRuns;
 
 /// Bytes of the hash that an ETag has.
 const ETAG_BYTES: usize = 8;
@@ -23,7 +25,7 @@ const LONGEST_WAIT: u32 = 5;
 pub struct Export {
     /// The export.
     #[serde(flatten)]
-    pub export: ExportView,
+    pub export: ExportWithRuns,
     /// Where to go from here.
     pub links: ExportLinks,
 }
@@ -47,7 +49,7 @@ pub struct ExportLinks {
 }
 
 impl ExportLinks {
-    fn of(export: &ExportView) -> Self {
+    fn of(export: &export::ExportWithRuns) -> Self {
         let itself = format!("/exports/{}", export.job_id);
         let is_final = ExportStatus::parse(&export.status).is_some_and(ExportStatus::is_final);
         let cancelling = !is_final && export.cancel_requested_at.is_some();
@@ -94,8 +96,10 @@ impl Representation {
     ///
     /// # Errors
     /// Never for what the database stores: all of it can be JSON.
-    pub fn of(mut export: ExportView) -> serde_json::Result<Self> {
+    pub fn of(export: export::ExportWithRuns) -> serde_json::Result<Self> {
         let links = ExportLinks::of(&export);
+        let read_at = export.read_at;
+        let mut export = ExportWithRuns::from(export);
         let rate = export.progress.messages_per_second.take();
         let mut whole = Export { export, links };
         let hash = Sha256::digest(serde_json::to_vec(&whole)?);
@@ -113,8 +117,8 @@ impl Representation {
             version: export.version,
             bytes_read: export.bytes_read,
             message_count: export.message_count,
-            waiting: export.waiting.map(|obstacle| obstacle.code),
-            retry_after: (!status.is_final()).then(|| wait(export.read_at - export.created_at)),
+            waiting: export.waiting.map(|blocker| blocker.code),
+            retry_after: (!status.is_final()).then(|| wait(read_at - export.created_at)),
         })
     }
 }

@@ -6,7 +6,7 @@ use std::time::Instant;
 use clap::Args;
 use dce_core::db::{DatabaseUrl, DbError, connect_index_build};
 use dce_core::store::StoreError;
-use dce_core::store::archive::search_index::{self, Leftover};
+use dce_core::store::search_index::{self, IndexState};
 
 /// Arguments of the command.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
@@ -39,22 +39,22 @@ impl From<StoreError> for SearchIndexError {
 /// Does it, and says what it does.
 pub async fn run(url: &DatabaseUrl, arguments: &SearchIndexArguments) -> Result<(), SearchIndexError> {
     let connection = &mut connect_index_build(url, "dce-api index").await?;
-    let found = search_index::look(connection).await?;
+    let found = search_index::state(connection).await?;
     if arguments.drop {
         search_index::drop(connection).await?;
         tell(match found {
-            Leftover::None => "There is no index messages_content_trgm.",
-            Leftover::Valid | Leftover::Invalid => "Dropped the index messages_content_trgm.",
+            IndexState::Missing => "There is no index messages_content_trgm.",
+            IndexState::Valid | IndexState::Invalid => "Dropped the index messages_content_trgm.",
         });
         return Ok(());
     }
     match found {
-        Leftover::Valid => {
+        IndexState::Valid => {
             tell("The index messages_content_trgm is there already.");
             return Ok(());
         }
-        Leftover::Invalid => tell("Dropping what an interrupted build has left."),
-        Leftover::None => {}
+        IndexState::Invalid => tell("Dropping what an interrupted build has left."),
+        IndexState::Missing => {}
     }
     tell(
         "Building the index messages_content_trgm on the text of messages. Reads and writes go on meanwhile.",

@@ -8,7 +8,8 @@ use actix_web::dev::Server;
 use actix_web::middleware::{Compress, from_fn};
 use actix_web::{App, HttpServer, web};
 use dce_core::db::{self, DbError, PgPool};
-use dce_core::store::archive::Sessions;
+use dce_core::schema;
+use dce_core::store::reading::messages::Sessions;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
 use tracing_actix_web::TracingLogger;
@@ -71,7 +72,7 @@ impl Application {
         settings: Settings,
         stop: impl Future<Output = ()> + Send + 'static,
     ) -> Result<Self, StartupError> {
-        db::prepare(&settings.database_url, settings.migrate_on_start).await?;
+        schema::prepare(&settings.database_url, settings.migrate_on_start).await?;
         let pool = db::connect_control(&settings.database_url, "dce-api", settings.db_pool_size);
         let (live, watcher) = Hub::new(pool.clone(), settings.database_url.clone(), settings.events_ping);
         let read = db::connect_read(&settings.database_url, "dce-api", READ_SESSIONS);

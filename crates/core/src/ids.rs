@@ -1,5 +1,5 @@
-//! Discord's ids. They travel as text everywhere and are compared as numbers: ids of 18 and of 19
-//! digits stand side by side in one channel, so text order is wrong.
+//! Discord's ids. They are text everywhere and compared as numbers: one channel has ids of 18 and of 19 digits, which text order
+//! would mix up.
 
 use std::fmt;
 use std::str::FromStr;
@@ -14,7 +14,6 @@ pub const DISCORD_EPOCH_MS: i64 = 1_420_070_400_000;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Snowflake(u64);
 
-/// Why a text is no Discord id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("must be a Discord id: 1 to 20 digits, at most 18446744073709551615")]
 pub struct NotASnowflake;
@@ -30,8 +29,8 @@ impl Snowflake {
         self.0
     }
 
-    /// The smallest id of this moment's millisecond, or `None` before 2015 and beyond 2154:
-    /// DCE would wrap such a date to an id after everything (DCE 2.47: docs/dce.md).
+    /// The smallest id of a time's millisecond. `None` before 2015 and after 2154: DCE would wrap such a time to an id above all
+    /// others (DCE 2.47: docs/dce.md).
     pub fn first_at(time: DateTime<Utc>) -> Option<Self> {
         let ms = u64::try_from(time.timestamp_millis().checked_sub(DISCORD_EPOCH_MS)?).ok()?;
         (ms < 1 << 42).then_some(Self(ms << 22))
@@ -43,7 +42,7 @@ impl Snowflake {
         Self(self.0.saturating_sub(1))
     }
 
-    /// When the id was made, to the millisecond.
+    /// The time of the id's creation, in milliseconds.
     pub fn time(self) -> DateTime<Utc> {
         // 42 bits of milliseconds end in the year 2154, well inside chrono's range.
         let ms = DISCORD_EPOCH_MS.saturating_add_unsigned(self.0 >> 22);
@@ -55,7 +54,7 @@ impl FromStr for Snowflake {
     type Err = NotASnowflake;
 
     fn from_str(text: &str) -> Result<Self, NotASnowflake> {
-        // u64's own parser takes a leading `+`.
+        // u64's own parser accepts a leading `+`.
         if text.is_empty() || text.len() > 20 || !text.bytes().all(|b| b.is_ascii_digit()) {
             return Err(NotASnowflake);
         }
@@ -100,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_id_is_refused() {
+    fn text_that_is_no_id_is_refused() {
         for text in ["", "abc", "-1", "+1", " 1", "1 ", "1.5", "18446744073709551616", "١"] {
             assert_eq!(text.parse::<Snowflake>(), Err(NotASnowflake), "{text:?}");
         }

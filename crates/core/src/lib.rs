@@ -1,9 +1,9 @@
-//! What API and worker share: words, states, tables, queue.
+//! Shared by API and worker: states, tables, queue, settings, logs.
 
 pub mod db;
 pub mod export;
 pub mod ids;
-pub mod notices;
+pub mod notifications;
 pub mod queue;
 pub mod schema;
 pub mod settings;

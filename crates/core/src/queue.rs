@@ -1,8 +1,8 @@
-//! The queue: the only place that names the queue's crates and its schema. A task carries the id of a run
-//! and nothing else; the run row is the truth, the task only its call (docs/adr/0001).
+//! The queue: the only file that names the queue's crates and its schema. A task carries only the id of a run: the run row is
+//! the truth, the task a reference to it (docs/adr/0001).
 //!
-//! The crates' own worker loop is not used: it loses running jobs (docs/adr/0001). Their schema, transactional
-//! push, `SKIP LOCKED` fetch and fenced acknowledgement are.
+//! Of the crates, their schema, transactional push, `SKIP LOCKED` fetch and fenced acknowledgement are used, but not their
+//! worker loop, which loses running jobs (docs/adr/0001).
 
 use std::time::Duration;
 
@@ -14,28 +14,24 @@ use sqlx::postgres::{PgConnection, PgPool};
 use ulid::Ulid;
 use uuid::Uuid;
 
-/// Name of the queue that every worker reads.
 const QUEUE: &str = "dce-exports";
-/// Where the queue's insert trigger notifies.
-pub(crate) const INSERTED: &str = "apalis::job::insert";
-/// Where the queue's crate records its migrations.
+/// NOTIFY channel of the queue's insert trigger.
+pub(crate) const INSERT_CHANNEL: &str = "apalis::job::insert";
+/// The table in which the queue's crate records its migrations.
 pub(crate) const MIGRATIONS_TABLE: &str = "apalis._sqlx_migrations";
-/// An expression that says whether what [`set_up`] makes was ever made here.
-pub(crate) const IS_THERE: &str = "to_regclass('apalis._sqlx_migrations') IS NOT NULL
+/// SQL expression: [`set_up`] has run on this database.
+pub(crate) const IS_SET_UP: &str = "to_regclass('apalis._sqlx_migrations') IS NOT NULL
     AND to_regclass('apalis.dce_tasks_by_age') IS NOT NULL";
-/// Version of the payload.
-const VERSION: u8 = 1;
+const PAYLOAD_VERSION: u8 = 1;
 
-/// What can go wrong between us and the queue.
+/// Errors of the queue.
 #[derive(Debug, thiserror::Error)]
 pub enum QueueError {
-    /// A statement failed.
     #[error(transparent)]
     Database(#[from] sqlx::Error),
-    /// The queue's own migrations failed.
     #[error(transparent)]
     Migrate(#[from] sqlx::migrate::MigrateError),
-    /// The queue crate refused, other than by a database error.
+    /// An error of the queue's crate that is no database error.
     #[error("queue: {0}")]
     Crate(String),
 }
@@ -49,17 +45,16 @@ impl From<apalis_postgres::Error> for QueueError {
     }
 }
 
-/// The payload of a task.
 #[derive(Serialize, Deserialize)]
-struct Call {
+struct Payload {
     v: u8,
-    kind: CallKind,
+    kind: TaskKind,
     id: Uuid,
 }
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum CallKind {
+enum TaskKind {
     Run,
 }
 
@@ -68,27 +63,24 @@ enum CallKind {
 pub struct NewTask {
     /// A ULID: anything else would stop every reader of the queue.
     pub id: String,
-    /// The run it calls.
     pub run_id: Uuid,
-    /// Higher is fetched earlier.
+    /// Higher ones are fetched earlier.
     pub priority: i32,
 }
 
-/// A fetched task.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Task {
-    /// Its id, which the run must still carry.
+    /// The run must still carry this id.
     pub id: String,
-    /// The run it calls; `None` when the payload is not one of ours.
+    /// `None`: the payload is not one of ours.
     pub run_id: Option<Uuid>,
 }
 
-/// A fresh task id.
 pub fn new_task_id() -> String {
     Ulid::generate().to_string()
 }
 
-/// Sets up the queue's schema with its crate's migrations, and the index of [`prune`]; harmless when it is there already.
+/// Sets up the queue's schema with its crate's migrations, and the index of [`prune`]. Idempotent.
 pub(crate) async fn set_up(connection: &mut PgConnection) -> Result<(), QueueError> {
     // Supabase keeps extensions in a schema of their own, which is on every role's search_path. The queue's migrations
     // would put theirs into `public`, so they are made first.
@@ -104,8 +96,8 @@ pub(crate) async fn set_up(connection: &mut PgConnection) -> Result<(), QueueErr
     .execute(&mut *connection)
     .await?;
     migrations().run_direct(None, &mut *connection, false).await?;
-    // CREATE INDEX waits for all writers and shuts out new ones, even if it then finds the index there: so it is looked for
-    // first. Building it takes 1 to 2 s per million tasks, once.
+    // CREATE INDEX waits for all writers and blocks new ones, even if it then finds that the index exists: hence the check.
+    // The build takes 1 to 2 s per million tasks, once.
     sqlx::raw_sql(
         "DO $$ BEGIN
            PERFORM pg_advisory_xact_lock(hashtext('dce.queue_index')); -- made by two sessions at once they collide
@@ -120,7 +112,7 @@ pub(crate) async fn set_up(connection: &mut PgConnection) -> Result<(), QueueErr
     Ok(())
 }
 
-/// Those of the queue's crate.
+/// The migrations of the queue's crate.
 pub(crate) fn migrations() -> Migrator {
     let mut migrations = PostgresStorage::<()>::migrations();
     migrations.set_ignore_missing(true);
@@ -133,21 +125,21 @@ pub async fn push(connection: &mut PgConnection, tasks: &[NewTask]) -> Result<()
         return Ok(());
     }
     let tasks = tasks.iter().map(|task| {
-        let call = Call { v: VERSION, kind: CallKind::Run, id: task.run_id };
-        let payload = serde_json::to_vec(&call).map_err(|error| QueueError::Crate(error.to_string()))?;
+        let payload = Payload { v: PAYLOAD_VERSION, kind: TaskKind::Run, id: task.run_id };
+        let bytes = serde_json::to_vec(&payload).map_err(|error| QueueError::Crate(error.to_string()))?;
         let id = Ulid::from_string(&task.id).map_err(|error| QueueError::Crate(error.to_string()))?;
-        Ok(TaskBuilder::new(payload)
+        Ok(TaskBuilder::new(bytes)
             .task_id(TaskId::from_ulid(id))
             .priority(usize::try_from(task.priority).unwrap_or_default())
             .max_attempts(1) // retries are decided by our own tables
-            .run_at_timestamp(0) // due whatever this machine's clock says; later would mean no notification
+            .run_at_timestamp(0) // due whatever this machine's clock shows; a later time would suppress the notification
             .build())
     });
     let tasks = tasks.collect::<Result<Vec<_>, QueueError>>()?;
     Ok(queries::push_tasks(connection, QUEUE, tasks).await?)
 }
 
-/// Makes a worker known to the queue, which a fetch needs.
+/// Registers a worker in the queue, which a fetch requires.
 pub async fn register_worker(pool: &PgPool, worker: &str) -> Result<(), QueueError> {
     // The crate's own query takes a type that it does not export (apalis-postgres 1.0.0).
     sqlx::query(
@@ -162,18 +154,19 @@ pub async fn register_worker(pool: &PgPool, worker: &str) -> Result<(), QueueErr
     Ok(())
 }
 
-/// Takes the next task, in the order of admission; committed when this returns.
+/// Fetches the next task, in the order of admission. Committed when this returns.
 pub async fn fetch(pool: &PgPool, worker: &str) -> Result<Option<Task>, QueueError> {
-    let config = Config::default().queue(QUEUE).batch_size(1); // more would wait here while other workers are free
+    let config = Config::default().queue(QUEUE).batch_size(1); // more tasks would wait here while other workers are free
     let mut connection = pool.acquire().await?;
     let tasks = queries::fetch_next(&mut *connection, &config, &WorkerContext::new(worker)).await?;
     Ok(tasks.into_iter().next().and_then(|task| {
-        let call = serde_json::from_slice::<Call>(&task.args).ok().filter(|call| call.v == VERSION);
-        task.task_id().map(|id| Task { id: id.to_string(), run_id: call.map(|call| call.id) })
+        let payload =
+            serde_json::from_slice::<Payload>(&task.args).ok().filter(|payload| payload.v == PAYLOAD_VERSION);
+        task.task_id().map(|id| Task { id: id.to_string(), run_id: payload.map(|payload| payload.id) })
     }))
 }
 
-/// Ends a task that this worker fetched, inside the caller's transaction. `false`: it is somebody else's by now.
+/// Acknowledges a task that this worker fetched, inside the caller's transaction. `false`: another worker has it now.
 pub async fn acknowledge(
     connection: &mut PgConnection,
     task: &str,
@@ -189,8 +182,8 @@ pub async fn acknowledge(
     Ok(queries::handle_results(connection, &[&result], worker).await? == 1)
 }
 
-/// Which of these tasks will not come to a claim by themselves any more: gone, ended, or fetched a lease ago.
-pub async fn not_live(
+/// Returns the tasks among these that can no longer be claimed: deleted, ended, or fetched a lease ago.
+pub async fn dead_tasks(
     connection: &mut PgConnection,
     tasks: &[String],
     lease: Duration,
@@ -207,9 +200,9 @@ pub async fn not_live(
     Ok(dead)
 }
 
-/// Deletes up to `batch` tasks that ended more than `age` ago, the oldest first, and such as were fetched so long ago
-/// and never ended: their worker died before the claim, and their run has another task by now ([`not_live`]).
-/// Returns how many; fewer than `batch` means that no more can be had now. Any number of workers may do so at once.
+/// Deletes up to `batch` tasks that ended more than `age` ago, the oldest first, and tasks fetched that long ago that never
+/// ended: their worker died before the claim, and their run has another task by now ([`dead_tasks`]).
+/// Returns their number; fewer than `batch` means that none is left for now. Safe to run in several workers at once.
 pub async fn prune(pool: &PgPool, age: Duration, batch: u32) -> Result<u64, QueueError> {
     // The index of `set_up`, in its order. Not clock_timestamp(): being volatile, it cannot bound an index scan.
     let deleted = sqlx::query(
@@ -227,11 +220,11 @@ pub async fn prune(pool: &PgPool, age: Duration, batch: u32) -> Result<u64, Queu
     Ok(deleted.rows_affected())
 }
 
-/// Forgets workers not seen for `age`, each once the last task that it fetched is pruned: tasks refer to their worker.
-/// One that comes back is refused its fetches until it registers again.
+/// Deletes workers not seen for `age`, each once the last task that it fetched is pruned: tasks refer to their worker. One that
+/// returns cannot fetch until it registers again.
 pub(crate) async fn prune_workers(pool: &PgPool, age: Duration) -> Result<(), QueueError> {
     let mut tx = pool.begin().await?;
-    // Locked first, so that the next statement sees whatever they fetched until now.
+    // Locked first, so that the next statement sees all tasks that they have fetched.
     let unseen: Vec<String> = sqlx::query_scalar(
         "SELECT id FROM apalis.workers
           WHERE worker_type = $1 AND last_seen < clock_timestamp() - make_interval(secs => $2)

@@ -1,5 +1,5 @@
-//! Settings come from the environment as text; here they are read so that all mistakes are reported at once, each with
-//! its remedy, and without the value: it may be a secret.
+//! Parses settings from the environment. All mistakes are reported at once, each with its remedy and without the value, which
+//! may be a secret.
 
 use std::env;
 use std::ffi::OsStr;
@@ -22,8 +22,8 @@ impl fmt::Display for Mistakes {
     }
 }
 
-/// The program's arguments and variables; ends it on a mistake in the arguments, `--help` and `--version`. A variable that
-/// is set but blank, as compose files pass those that nobody filled in, counts as not set.
+/// Parses the program's arguments and variables; exits on a mistake in the arguments, `--help` and `--version`. A blank variable
+/// counts as unset: compose files pass those that nobody filled in.
 pub fn parse_command_line<P: Parser>() -> P {
     let command = P::command()
         .mut_args(unset_if_blank)
@@ -40,19 +40,19 @@ fn is_blank(value: &OsStr) -> bool {
     value.to_str().is_some_and(|value| value.trim().is_empty())
 }
 
-/// Reads settings one by one and collects what is wrong with them.
+/// Parses settings one by one and collects the mistakes.
 #[derive(Debug, Default)]
-pub struct Reader {
+pub struct SettingsParser {
     mistakes: Vec<String>,
 }
 
-impl Reader {
-    /// Notes a mistake: "NAME remedy".
+impl SettingsParser {
+    /// Records a mistake: "NAME remedy".
     pub fn mistake(&mut self, name: &str, remedy: impl fmt::Display) {
         self.mistakes.push(format!("{name} {remedy}"));
     }
 
-    /// A setting without a default. Set but empty counts as not set.
+    /// A setting without a default. Blank counts as unset.
     pub fn required(&mut self, name: &str, value: Option<String>, what: &str) -> Option<String> {
         let value = value.filter(|value| !value.trim().is_empty());
         if value.is_none() {
@@ -61,7 +61,7 @@ impl Reader {
         value
     }
 
-    /// A setting that its type can read; the type's error is the remedy.
+    /// A setting that its type parses; the type's error is the remedy.
     pub fn parsed<T: FromStr<Err: fmt::Display>>(&mut self, name: &str, value: &str) -> Option<T> {
         value.trim().parse().map_err(|error| self.mistake(name, error)).ok()
     }
@@ -109,7 +109,7 @@ impl Reader {
         duration
     }
 
-    /// A limit in bytes such as `256MB`: 0 for none, else at least `least`.
+    /// A limit in bytes such as `256MB`: 0 for none, otherwise at least `least`.
     pub fn size(&mut self, name: &str, value: &str, least: ByteSize) -> Option<ByteSize> {
         let size = value.trim().parse().ok().filter(|&size| size == ByteSize(0) || size >= least);
         if size.is_none() {
@@ -123,7 +123,7 @@ impl Reader {
         size
     }
 
-    /// The settings, or everything that is wrong. A reading that failed has noted why.
+    /// The settings, or all mistakes. `None`: a setting that failed has recorded its mistake.
     pub fn finish<T>(self, settings: Option<T>) -> Result<T, Mistakes> {
         match settings {
             Some(settings) if self.mistakes.is_empty() => Ok(settings),
@@ -132,19 +132,18 @@ impl Reader {
     }
 }
 
-/// A number of bytes. Written with a decimal unit, read with a decimal (`MB`) or binary (`MiB`) one or none.
+/// A number of bytes. Written with a decimal unit, parsed with a decimal (`MB`) or binary (`MiB`) one or none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ByteSize(pub u64);
 
-/// Why a text is no size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("must be a size such as 256MB, 2GB or 1GiB")]
 pub struct NotASize;
 
-/// The decimal units, for reading and writing.
+/// For parsing and writing.
 const DECIMAL_UNITS: [(&str, u64); 5] =
     [("TB", 1_000_000_000_000), ("GB", 1_000_000_000), ("MB", 1_000_000), ("KB", 1000), ("B", 1)];
-/// The binary ones, for reading.
+/// For parsing only.
 const BINARY_UNITS: [(&str, u64); 4] =
     [("TiB", 1 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
 
@@ -175,8 +174,8 @@ impl fmt::Display for ByteSize {
     }
 }
 
-/// Reads `.env` of the working directory, for running by hand; what the environment has already wins. Not on Render,
-/// where the platform's settings are the only ones.
+/// Reads `.env` of the working directory, for running by hand; the environment takes precedence. Not on Render, where only the
+/// platform's settings count.
 pub fn load_dotenv() -> Result<(), Mistakes> {
     if env::var_os("RENDER").is_some() {
         return Ok(());
@@ -202,14 +201,14 @@ mod tests {
     const LEAST: ByteSize = ByteSize(1_000_000);
 
     #[test]
-    fn all_mistakes_are_reported_and_no_value() {
-        let mut reader = Reader::default();
-        reader.required("A", Some(String::new()), "the address");
-        reader.number("B", "hunter2", 1..=9);
-        reader.duration("C", "hunter2", SPANS);
-        reader.flag("D", "hunter2");
-        reader.size("E", "hunter2", LEAST);
-        let text = reader.finish(Some(())).unwrap_err().to_string();
+    fn all_mistakes_are_reported_without_values() {
+        let mut parser = SettingsParser::default();
+        parser.required("A", Some(String::new()), "the address");
+        parser.number("B", "hunter2", 1..=9);
+        parser.duration("C", "hunter2", SPANS);
+        parser.flag("D", "hunter2");
+        parser.size("E", "hunter2", LEAST);
+        let text = parser.finish(Some(())).unwrap_err().to_string();
         for name in ["A is not set", "B must", "C must", "D must", "E must"] {
             assert!(text.contains(name), "{text}");
         }
@@ -217,26 +216,26 @@ mod tests {
     }
 
     #[test]
-    fn good_values_are_read() {
-        let mut reader = Reader::default();
-        assert_eq!(reader.duration("C", "10m", SPANS), Some(Duration::from_mins(10)));
-        assert_eq!(reader.number("B", " 9 ", 1..=9), Some(9));
-        assert_eq!(reader.flag("D", "TRUE"), Some(true));
-        assert_eq!(reader.size("E", " 2GB ", LEAST), Some(ByteSize(2_000_000_000)));
-        assert_eq!(reader.size("F", "0", LEAST), Some(ByteSize(0)));
-        assert!(reader.finish(Some(())).is_ok());
+    fn valid_values_are_parsed() {
+        let mut parser = SettingsParser::default();
+        assert_eq!(parser.duration("C", "10m", SPANS), Some(Duration::from_mins(10)));
+        assert_eq!(parser.number("B", " 9 ", 1..=9), Some(9));
+        assert_eq!(parser.flag("D", "TRUE"), Some(true));
+        assert_eq!(parser.size("E", " 2GB ", LEAST), Some(ByteSize(2_000_000_000)));
+        assert_eq!(parser.size("F", "0", LEAST), Some(ByteSize(0)));
+        assert!(parser.finish(Some(())).is_ok());
     }
 
     #[test]
-    fn absurd_values_are_told_with_the_bounds() {
-        let mut reader = Reader::default();
+    fn values_out_of_bounds_are_reported_with_the_bounds() {
+        let mut parser = SettingsParser::default();
         for span in ["0", "0s", "1ns", "999ms", "25h", "600", "", "18446744073709551615s", "-1s"] {
-            assert_eq!(reader.duration("SPAN", span, SPANS), None, "{span}");
+            assert_eq!(parser.duration("SPAN", span, SPANS), None, "{span}");
         }
         for size in ["256", "999KB", "", "-1MB", "1.5GB", "99999999TB", "MB", "2 GB x", "2G"] {
-            assert_eq!(reader.size("SIZE", size, LEAST), None, "{size}");
+            assert_eq!(parser.size("SIZE", size, LEAST), None, "{size}");
         }
-        let text = reader.finish(Some(())).unwrap_err().to_string();
+        let text = parser.finish(Some(())).unwrap_err().to_string();
         assert!(text.contains("SPAN must be a time span such as 25s, 10m or 2h, from 1s to 1day"), "{text}");
         assert!(
             text.contains("SIZE must be a size such as 256MB, 2GB or 1GiB, at least 1 MB, or 0"),
@@ -245,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn sizes_are_read_in_both_units_and_written_in_one() {
+    fn sizes_are_parsed_in_both_units_and_written_in_decimal() {
         for (text, bytes) in [
             ("1048576", 1 << 20),
             ("512MB", 512_000_000),

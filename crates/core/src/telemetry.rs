@@ -1,4 +1,4 @@
-//! Logs: one event per fact, as JSON lines or for the eye. Filtered by `RUST_LOG`.
+//! Logs: one event per fact, as JSON lines or for people. Filtered by `RUST_LOG`.
 
 use std::io;
 use std::str::FromStr;
@@ -8,7 +8,6 @@ use tracing_subscriber::fmt::writer::BoxMakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-/// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
     /// One JSON object a line, for machines.
@@ -17,7 +16,6 @@ pub enum LogFormat {
     Pretty,
 }
 
-/// Why a text is no log format.
 #[derive(Debug, thiserror::Error)]
 #[error("must be `json` or `pretty`")]
 pub struct UnknownLogFormat;
@@ -34,24 +32,24 @@ impl FromStr for LogFormat {
     }
 }
 
-/// What is logged when `RUST_LOG` is not set: our own facts, warnings of libraries.
-/// sqlx reports slow statements with their SQL as warnings; a COPY of a full batch is one. An answer that breaks off is
-/// logged by whoever makes it, with the request and the reason.
+/// The filter when `RUST_LOG` is not set: our own events, and warnings of libraries. sqlx logs slow statements with their SQL as
+/// warnings; a COPY of a full batch is one. The code that makes an answer logs its interruption, with the request and the
+/// reason.
 const DEFAULT_FILTER: &str = "info,sqlx=error,actix_server=warn,actix_http::h1::dispatcher=off";
 
-/// Installs the process's subscriber, writing to standard output. Later calls change nothing.
+/// Installs the process's subscriber, which writes to standard output. Later calls change nothing.
 pub fn init(format: LogFormat) {
     install(format, DEFAULT_FILTER, BoxMakeWriter::new(io::stdout));
 }
 
-/// The same for a command whose results are on standard output: writes to standard error, and only what `filter` lets
-/// through where `RUST_LOG` is not set.
+/// Does the same for a command whose results go to standard output: writes to standard error, filtered by `filter` unless
+/// `RUST_LOG` is set.
 pub fn init_on_stderr(format: LogFormat, filter: &str) {
     install(format, filter, BoxMakeWriter::new(io::stderr));
 }
 
 fn install(format: LogFormat, default_filter: &str, writer: BoxMakeWriter) {
-    // Set but blank counts as not set, like every setting.
+    // Blank counts as unset, like any setting.
     let given = std::env::var(EnvFilter::DEFAULT_ENV).ok().filter(|directives| !directives.trim().is_empty());
     let filter = given
         .and_then(|directives| EnvFilter::try_new(directives).ok())

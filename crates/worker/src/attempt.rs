@@ -7,8 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dce_core::export::failure::{Failure, FailureKind};
-use dce_core::store::ends::AttemptReport;
-use dce_core::store::runs::ClaimedRun;
+use dce_core::store::transitions::{AttemptReport, ClaimedRun};
 use futures_util::future::{MaybeDone, maybe_done};
 use tokio::sync::mpsc;
 use tokio::time::timeout;

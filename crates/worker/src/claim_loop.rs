@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use dce_core::notices::{Notice, Notices};
+use dce_core::notifications::{Listener, Notification};
 use dce_core::queue;
-use dce_core::store::runs::{Claim, ClaimedRun, claim};
+use dce_core::store::transitions::{Claim, ClaimedRun, claim};
 use dce_core::store::{StoreError, in_time};
 use tokio::sync::{Notify, Semaphore};
 use tokio::time::sleep;
@@ -64,15 +64,15 @@ pub(crate) async fn claim_runs(
 /// because they may have missed notifications.
 pub(crate) async fn listen(context: Arc<WorkerContext>, wake: Arc<Notify>) {
     loop {
-        match Notices::listen(&context.settings.database, &context.worker.id).await {
+        match Listener::for_workers(&context.settings.database, &context.worker.id).await {
             Ok(mut notices) => {
                 wake.notify_one();
                 context.leases.heartbeat_now();
                 loop {
-                    match notices.heard().await {
-                        Ok(Notice::NewTask) => wake.notify_one(),
-                        Ok(Notice::CancelRequested(_)) => context.leases.heartbeat_now(),
-                        Ok(Notice::ExportChanged(_)) => {} // of no interest to a worker
+                    match notices.recv().await {
+                        Ok(Notification::NewTask) => wake.notify_one(),
+                        Ok(Notification::CancelRequested(_)) => context.leases.heartbeat_now(),
+                        Ok(Notification::ExportChanged(_)) => {} // of no interest to a worker
                         Err(error) => {
                             tracing::debug!(error = %error, "listen.failed");
                             break;

@@ -4,7 +4,7 @@
 
 use clap::Args;
 use dce_core::db::DatabaseUrl;
-use dce_core::settings::Reader;
+use dce_core::settings::SettingsParser;
 
 /// The settings as text.
 #[derive(Args)]
@@ -21,16 +21,16 @@ pub(crate) struct DatabaseArguments {
 }
 
 impl DatabaseArguments {
-    pub(crate) fn url(&self, reader: &mut Reader, remedy: &str) -> Option<DatabaseUrl> {
+    pub(crate) fn url(&self, reader: &mut SettingsParser, remedy: &str) -> Option<DatabaseUrl> {
         let url = reader.required("DATABASE_URL", self.database_url.clone(), remedy)?;
         DatabaseUrl::parse(&url).map_err(|error| reader.mistake("DATABASE_URL", error)).ok()
     }
 
-    pub(crate) fn ingest_connections(&self, reader: &mut Reader) -> Option<u32> {
+    pub(crate) fn ingest_connections(&self, reader: &mut SettingsParser) -> Option<u32> {
         reader.number("INGEST_CONNECTIONS", &self.ingest_connections, 1..=8)
     }
 
-    pub(crate) fn migrate(&self, reader: &mut Reader) -> Option<bool> {
+    pub(crate) fn migrate(&self, reader: &mut SettingsParser) -> Option<bool> {
         reader.flag("MIGRATE_ON_START", &self.migrate_on_start)
     }
 }

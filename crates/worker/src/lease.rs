@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use dce_core::export::failure::FailureKind;
-use dce_core::store::runs::{Beat, Fence, HEARTBEAT, heartbeat};
+use dce_core::store::transitions::{Fence, HEARTBEAT_INTERVAL, LeaseState, heartbeat};
 use dce_core::store::workers::{self, Readiness, Worker};
 use dce_core::store::{StoreError, in_time};
 use sqlx::postgres::PgPool;
@@ -112,7 +112,7 @@ impl Leases {
             let pause = match in_time(self.heartbeat(pool, worker, readiness)).await {
                 Ok(busy) => {
                     database.record_heartbeat();
-                    if busy { BUSY_PAUSE } else { HEARTBEAT }
+                    if busy { BUSY_PAUSE } else { HEARTBEAT_INTERVAL }
                 }
                 Err(error) => {
                     database.record_failed_heartbeat();
@@ -152,12 +152,12 @@ impl Leases {
             // A run may have ended meanwhile, which looks like a loss.
             let Some(held) = held.get(&run_id).filter(|held| held.attempt == attempt) else { continue };
             match beats.get(&run_id) {
-                Some(Beat::CancelRequested) => raise(&held.instruction, Instruction::HandBack),
-                Some(Beat::Lost) => raise(&held.instruction, Instruction::Abandon),
+                Some(LeaseState::CancelRequested) => raise(&held.instruction, Instruction::HandBack),
+                Some(LeaseState::Lost) => raise(&held.instruction, Instruction::Abandon),
                 _ => {}
             }
         }
-        Ok(beats.values().any(|beat| *beat == Beat::Busy))
+        Ok(beats.values().any(|beat| *beat == LeaseState::Busy))
     }
 
     fn held(&self) -> MutexGuard<'_, HashMap<Uuid, HeldLease>> {

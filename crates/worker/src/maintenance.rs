@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use dce_core::queue;
-use dce_core::store::reconcile::{Expired, expired, has_just_started, reconcile, rescue, terminate_backends};
+use dce_core::store::transitions::{
+    ExpiredLease, expired_leases, reconcile, rescue, server_has_just_started, terminate_backends,
+};
 use dce_core::store::{StoreError, in_time, workers};
 use sqlx::postgres::PgPool;
 
@@ -61,9 +63,9 @@ async fn tick(context: &WorkerContext) -> Result<(), StoreError> {
 }
 
 async fn rescue_expired(pool: &PgPool) -> Result<(), StoreError> {
-    let expired = in_time(expired(pool)).await?;
+    let expired = in_time(expired_leases(pool)).await?;
     // After a restart of the server every lease looks expired, although its owner lives and is about to renew it.
-    if expired.is_empty() || in_time(has_just_started(pool)).await? {
+    if expired.is_empty() || in_time(server_has_just_started(pool)).await? {
         return Ok(());
     }
     for expired in expired {
@@ -75,7 +77,7 @@ async fn rescue_expired(pool: &PgPool) -> Result<(), StoreError> {
     Ok(())
 }
 
-async fn rescue_one(pool: &PgPool, expired: &Expired) -> Result<(), StoreError> {
+async fn rescue_one(pool: &PgPool, expired: &ExpiredLease) -> Result<(), StoreError> {
     let sessions = terminate_backends(pool, expired).await?;
     if let Some(status) = rescue(pool, expired).await? {
         tracing::warn!(run_id = %expired.run_id, attempt = expired.attempt, sessions, %status, "run.rescued");

@@ -7,8 +7,7 @@ use std::time::{Duration, Instant};
 use dce_core::export::failure::{Failure, FailureKind};
 use dce_core::export::state::RunStatus;
 use dce_core::store::StoreError;
-use dce_core::store::ends;
-use dce_core::store::runs::ClaimedRun;
+use dce_core::store::transitions::{self, ClaimedRun};
 use tokio::sync::OnceCell;
 use tracing::Instrument;
 
@@ -61,7 +60,7 @@ async fn record(context: &WorkerContext, run: &ClaimedRun, attempt: &Attempt, el
     let mut is_logged = false;
     let recorded = loop {
         match try_record(context, run, attempt, &is_first_rejection).await {
-            Err(error) if error.is_passing() || error.is_read_only() => {
+            Err(error) if error.is_transient() || error.is_read_only() => {
                 if !context.database.record_failure(&error) && !std::mem::replace(&mut is_logged, true) {
                     tracing::warn!(error = %error, "attempt.record_retried");
                 }
@@ -103,20 +102,20 @@ async fn try_record(
     let (pool, fence, limit) = (&context.control, &run.fence, context.settings.limit);
     let report = &attempt.report;
     match &attempt.outcome {
-        AttemptOutcome::Completed => ends::complete(pool, fence, report, limit).await,
+        AttemptOutcome::Completed => transitions::complete(pool, fence, report, limit).await,
         AttemptOutcome::Failed(failure) => {
             // The first run fails, so that the client learns of it. The others wait for a valid token, probes too.
             if failure.kind == FailureKind::InvalidToken
                 && (!*is_first_rejection.get_or_try_init(|| context.breaker.reject(pool)).await?
                     || attempt.was_probe)
             {
-                return ends::hand_back_because(pool, fence, failure, report, limit).await;
+                return transitions::hand_back_with_reason(pool, fence, failure, report, limit).await;
             }
-            ends::fail(pool, fence, failure, (context.jitter)(), report, limit).await
+            transitions::fail(pool, fence, failure, (context.jitter)(), report, limit).await
         }
-        AttemptOutcome::HandedBack(None) => ends::hand_back(pool, fence, report, limit).await,
+        AttemptOutcome::HandedBack(None) => transitions::hand_back(pool, fence, report, limit).await,
         AttemptOutcome::HandedBack(Some(reason)) => {
-            ends::hand_back_because(pool, fence, reason, report, limit).await
+            transitions::hand_back_with_reason(pool, fence, reason, report, limit).await
         }
         AttemptOutcome::Lost => Err(StoreError::Lost),
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::Context;
 use dce_core::db;
 use dce_core::export::failure::FailureKind;
+use dce_core::schema;
 use dce_core::store::in_time;
 use dce_core::store::workers::{self, Readiness, Worker};
 use tokio::sync::Notify;
@@ -112,7 +113,7 @@ fn remove_work_dir(context: &WorkerContext) {
 
 /// Waits for the database, migrates it if `MIGRATE_ON_START` is set, and registers the worker.
 async fn prepare_and_register(context: &WorkerContext) -> anyhow::Result<()> {
-    if db::prepare(&context.settings.database, context.settings.migrate).await? {
+    if schema::prepare(&context.settings.database, context.settings.migrate).await? {
         context.database.record_failed_heartbeat();
     }
     loop {

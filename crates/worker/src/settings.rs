@@ -10,7 +10,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use dce_core::db::DatabaseUrl;
 use dce_core::export::admission::AdmissionLimit;
-use dce_core::settings::{ByteSize, Mistakes, Reader};
+use dce_core::settings::{ByteSize, Mistakes, SettingsParser};
 use dce_core::telemetry::LogFormat;
 use secrecy::SecretString;
 
@@ -109,12 +109,12 @@ pub struct Settings {
 impl Settings {
     /// Parses all settings, or reports every mistake. `terminal`: the log goes to a terminal.
     pub fn read(raw: RawSettings, terminal: bool) -> Result<Self, Mistakes> {
-        let mut reader = Reader::default();
+        let mut reader = SettingsParser::default();
         let settings = Self::read_with(&mut reader, raw, terminal);
         reader.finish(settings)
     }
 
-    fn read_with(reader: &mut Reader, raw: RawSettings, terminal: bool) -> Option<Self> {
+    fn read_with(reader: &mut SettingsParser, raw: RawSettings, terminal: bool) -> Option<Self> {
         // Every setting is read before the first missing one returns, so that all mistakes are reported.
         let database = raw.database.url(reader, "set it to the URL of your Postgres, postgres://…");
         let token = reader.required(
@@ -157,7 +157,7 @@ impl Settings {
     }
 }
 
-fn read_program(reader: &mut Reader, program: &Path) -> Option<PathBuf> {
+fn read_program(reader: &mut SettingsParser, program: &Path) -> Option<PathBuf> {
     let executable =
         program.metadata().is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0);
     if !executable {
@@ -173,7 +173,7 @@ fn read_program(reader: &mut Reader, program: &Path) -> Option<PathBuf> {
     std::path::absolute(program).map_err(|error| reader.mistake("DCE_BIN", error)).ok()
 }
 
-fn read_work_dir(reader: &mut Reader, work_dir: Option<PathBuf>) -> Option<PathBuf> {
+fn read_work_dir(reader: &mut SettingsParser, work_dir: Option<PathBuf>) -> Option<PathBuf> {
     let work_dir = work_dir.unwrap_or_else(|| std::env::temp_dir().join("dce-worker"));
     if work_dir.to_str().is_none_or(|path| path.contains('%')) {
         reader.mistake("WORK_DIR", "must be UTF-8 without %, because DiscordChatExporter expands % in paths");

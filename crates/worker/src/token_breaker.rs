@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use dce_core::export::failure::FailureKind;
 use dce_core::store::StoreError;
-use dce_core::store::tokens::{self, Fingerprint, Trial};
+use dce_core::store::discord_tokens::{self, Fingerprint, HalfOpenPermit};
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::postgres::PgPool;
 use tokio::task::JoinHandle;
@@ -19,7 +19,7 @@ pub enum BreakerState {
     /// Discord accepts the token: runs may start.
     Closed,
     /// One run may start, to probe whether Discord accepts the token again. Returned if there is no run.
-    HalfOpen(Trial),
+    HalfOpen(HalfOpenPermit),
     /// Discord rejected the token, and the next probe is not due.
     Open,
 }
@@ -33,7 +33,7 @@ pub struct TokenBreaker {
 
 impl TokenBreaker {
     pub fn new(token: &SecretString) -> Self {
-        Self { token: Fingerprint::of(token.expose_secret()), rejected: AtomicBool::new(false) }
+        Self { token: Fingerprint::new(token.expose_secret()), rejected: AtomicBool::new(false) }
     }
 
     /// The last known state, without asking the database.
@@ -43,29 +43,31 @@ impl TokenBreaker {
 
     /// Reads the state shared by all workers, before a run is started.
     pub async fn state(&self, pool: &PgPool) -> Result<BreakerState, StoreError> {
-        let rejected = tokens::is_rejected(pool, &self.token).await?;
+        let rejected = discord_tokens::is_rejected(pool, &self.token).await?;
         self.update(rejected);
         if !rejected {
             return Ok(BreakerState::Closed);
         }
-        Ok(tokens::take_trial(pool, &self.token).await?.map_or(BreakerState::Open, BreakerState::HalfOpen))
+        Ok(discord_tokens::acquire_permit(pool, &self.token)
+            .await?
+            .map_or(BreakerState::Open, BreakerState::HalfOpen))
     }
 
     /// Gives the probe back because there was no run to probe the token with.
-    pub async fn return_probe(&self, pool: &PgPool, probe: Trial) -> Result<(), StoreError> {
-        tokens::return_trial(pool, &self.token, probe).await
+    pub async fn return_probe(&self, pool: &PgPool, probe: HalfOpenPermit) -> Result<(), StoreError> {
+        discord_tokens::release_permit(pool, &self.token, probe).await
     }
 
     /// Records that Discord rejected the token. Returns `true` for the first run to report it.
     pub async fn reject(&self, pool: &PgPool) -> Result<bool, StoreError> {
-        let is_first = tokens::reject(pool, &self.token).await?;
+        let is_first = discord_tokens::reject(pool, &self.token).await?;
         self.update(true);
         Ok(is_first)
     }
 
     /// Records that Discord accepts the token.
     pub async fn accept(&self, pool: &PgPool) -> Result<(), StoreError> {
-        tokens::accept(pool, &self.token).await?;
+        discord_tokens::accept(pool, &self.token).await?;
         self.update(false);
         Ok(())
     }
@@ -103,7 +105,7 @@ impl HalfOpenProbe {
     pub async fn finish(&self, context: &WorkerContext, outcome: &AttemptOutcome, described: bool) {
         let accepted = match outcome {
             AttemptOutcome::Failed(failure) if failure.kind == FailureKind::InvalidToken => false,
-            AttemptOutcome::Failed(failure) => described || failure.kind.shows_a_valid_token(),
+            AttemptOutcome::Failed(failure) => described || failure.kind.proves_a_valid_token(),
             _ => described,
         };
         if accepted && !self.0.is_finished() {

@@ -5,7 +5,7 @@ use std::io::Write;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use clap::{Args, ValueEnum};
-use dce_core::settings::{Mistakes, Reader};
+use dce_core::settings::{Mistakes, SettingsParser};
 use rand::TryRngCore;
 use rand::rngs::OsRng;
 
@@ -62,7 +62,7 @@ impl NewKeyArguments {
     }
 
     fn check(&self) -> Result<(), Mistakes> {
-        let mut reader = Reader::default();
+        let mut reader = SettingsParser::default();
         if !keys::is_name(&self.name) {
             reader.mistake("NAME", "must be 1 to 64 of A-Z a-z 0-9 . _ -");
         }

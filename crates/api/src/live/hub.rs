@@ -6,10 +6,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use dce_core::db::{DatabaseUrl, PgPool};
-use dce_core::notices::ExportChange;
-use dce_core::store::pulse::{self, Pulse};
-use dce_core::store::waiting::Surroundings;
-use dce_core::store::{self, ANSWER_LIMIT, StoreError, view};
+use dce_core::notifications::ExportChange;
+use dce_core::store::reading::blockers::ServiceState;
+use dce_core::store::reading::change_token::{self, ChangeToken};
+use dce_core::store::reading::export;
+use dce_core::store::{self, ANSWER_LIMIT, StoreError};
 use futures_util::{StreamExt, stream};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
@@ -276,22 +277,23 @@ impl Watcher {
         }
         let looked = store::in_time(async {
             let job_ids: Vec<Uuid> = topics.iter().map(|topic| topic.job_id).collect();
-            let pulses = pulse::of(&self.pool, &job_ids).await?;
-            let obstacle = if pulses.iter().any(|pulse| pulse.any_due) {
-                Surroundings::look(&self.pool).await?.obstacle().map(|obstacle| obstacle.code)
+            let pulses = change_token::read(&self.pool, &job_ids).await?;
+            let blocker = if pulses.iter().any(|pulse| pulse.any_due) {
+                ServiceState::read(&self.pool).await?.blocker().map(|blocker| blocker.code)
             } else {
                 None
             };
-            Ok((pulses, obstacle))
+            Ok((pulses, blocker))
         });
-        let (pulses, obstacle) = match looked.await {
+        let (pulses, blocker) = match looked.await {
             Ok(looked) => looked,
             Err(error) => return tracing::debug!(error = %error, "events.look_failed"),
         };
-        let pulses: HashMap<Uuid, Pulse> = pulses.into_iter().map(|pulse| (pulse.job_id, pulse)).collect();
+        let pulses: HashMap<Uuid, ChangeToken> =
+            pulses.into_iter().map(|pulse| (pulse.job_id, pulse)).collect();
         for topic in topics {
             let pulse = pulses.get(&topic.job_id);
-            if !topic.log().newest().is_some_and(|newest| is_still(newest, pulse, obstacle)) {
+            if !topic.log().newest().is_some_and(|newest| is_still(newest, pulse, blocker)) {
                 topic.is_due.store(true, Ordering::Relaxed);
             }
         }
@@ -309,7 +311,7 @@ impl Watcher {
     }
 
     async fn read_one(&self, topic: Arc<Topic>) {
-        let export = Box::pin(view::find(&self.pool, topic.job_id)); // large
+        let export = Box::pin(export::find(&self.pool, topic.job_id)); // large
         match store::in_time(export).await {
             Ok(Some(export)) => match Representation::of(export) {
                 Ok(snapshot) => topic.offer(snapshot, self.ear == Ear::Open),
@@ -325,13 +327,13 @@ impl Watcher {
     }
 }
 
-/// Whether the export is as the snapshot shows it; `obstacle`: what due runs wait for.
-fn is_still(newest: &Representation, pulse: Option<&Pulse>, obstacle: Option<&'static str>) -> bool {
+/// Whether the export is as the snapshot shows it; `blocker`: what due runs wait for.
+fn is_still(newest: &Representation, pulse: Option<&ChangeToken>, blocker: Option<&'static str>) -> bool {
     pulse.is_some_and(|pulse| {
         newest.version == pulse.version
             && newest.status.as_str() == pulse.status
             && newest.bytes_read == pulse.bytes_read
             && newest.message_count == pulse.message_count
-            && newest.waiting == obstacle.filter(|_| pulse.any_due)
+            && newest.waiting == blocker.filter(|_| pulse.any_due)
     })
 }

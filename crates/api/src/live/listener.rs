@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use dce_core::db::DatabaseUrl;
-use dce_core::notices::{ExportChange, Notice, Notices};
+use dce_core::notifications::{ExportChange, Listener, Notification};
 use tokio::sync::mpsc;
 use tokio::time::sleep;
 
@@ -28,15 +28,15 @@ pub(super) enum Heard {
 pub(super) async fn listen(url: DatabaseUrl, to: mpsc::Sender<Heard>) {
     let mut pause = FIRST_PAUSE;
     loop {
-        match Notices::listen_to_exports(&url, NAME).await {
+        match Listener::for_exports(&url, NAME).await {
             Ok(mut notices) => {
                 pause = FIRST_PAUSE;
                 if to.send(Heard::Open).await.is_err() {
                     return;
                 }
                 let error = loop {
-                    match notices.heard().await {
-                        Ok(Notice::ExportChanged(Some(change))) => {
+                    match notices.recv().await {
+                        Ok(Notification::ExportChanged(Some(change))) => {
                             if to.send(Heard::Change(change)).await.is_err() {
                                 return;
                             }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use actix_web::web::Bytes;
 use dce_core::export::state::ExportStatus;
-use dce_core::notices::ExportChange;
+use dce_core::notifications::ExportChange;
 
 use super::event::{self, EventId};
 use crate::representation::Representation;

@@ -5,7 +5,7 @@
 use std::panic::resume_unwind;
 
 use dce_core::store::StoreError;
-use dce_core::store::archive::Sessions;
+use dce_core::store::reading::messages::Sessions;
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 use tracing::Instrument;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use actix_web::http::header::{HeaderValue, VARY};
 use actix_web::{HttpRequest, HttpResponse};
 use dce_core::store::StoreError;
-use dce_core::store::archive::{Limits, Page, Reader, Sessions};
+use dce_core::store::reading::messages::{Page, PageLimits, PageReader, Sessions};
 
 use super::archive::Archive;
 use super::form::Form;
@@ -31,7 +31,7 @@ pub async fn answer(
     request: &HttpRequest,
     parameters: &Parameters,
     archive: &Archive,
-    reader: Reader,
+    reader: PageReader,
 ) -> Result<Answer, Problem> {
     let rows = parameters.limit.unwrap_or(u32::MAX);
     let (mut body, page) = archive.read(read(archive.sessions.clone(), reader, rows)).await?;
@@ -53,8 +53,8 @@ pub async fn answer(
 }
 
 /// The body up to its last message.
-async fn read(sessions: Sessions, mut reader: Reader, rows: u32) -> Result<(Vec<u8>, Page), StoreError> {
-    let limits = Limits { rows, bytes: BYTES, time: TIME, looks_ahead: true };
+async fn read(sessions: Sessions, mut reader: PageReader, rows: u32) -> Result<(Vec<u8>, Page), StoreError> {
+    let limits = PageLimits { rows, bytes: BYTES, time: TIME, checks_for_more: true };
     let mut body = b"{\"messages\":[".to_vec();
     let mut is_first = true;
     let page = reader

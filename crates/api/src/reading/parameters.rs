@@ -4,7 +4,9 @@ use actix_web::HttpRequest;
 use chrono::{DateTime, SubsecRound, Utc};
 use dce_core::export::request::{FaultCode, parse_time};
 use dce_core::ids::Snowflake;
-use dce_core::store::archive::{Column, Edge, Filters, Has, Order, Place, Position, Reader, Source};
+use dce_core::store::reading::messages::{
+    Bound, Column, Has, MessageFilters, PageReader, PageStart, Position, SortOrder, Source,
+};
 use serde::{Deserialize, Serialize};
 use utoipa::IntoParams;
 
@@ -27,7 +29,7 @@ const MAX_EDGE: usize = 40;
 const KIND: &str = "messages.1";
 
 const KNOWN: [&str; 9] = [CURSOR, "limit", "order", "after", "before", "author_id", "q", "has", "fields"];
-const ORDERS: [(&str, Order); 2] = [("asc", Order::Asc), ("desc", Order::Desc)];
+const ORDERS: [(&str, SortOrder); 2] = [("asc", SortOrder::Asc), ("desc", SortOrder::Desc)];
 const HAS: [(&str, Has); 6] = [
     ("attachment", Has::Attachment),
     ("embed", Has::Embed),
@@ -68,7 +70,7 @@ pub struct MessageQuery {
 /// Where a page ends, as a client hands it back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 struct Cursor {
-    order: Order,
+    order: SortOrder,
     channel_id: Snowflake,
     /// Microseconds since 1970.
     timestamp: i64,
@@ -84,9 +86,9 @@ pub struct Parameters {
     pub limit: Option<u32>,
     /// The columns, in the order asked for.
     pub columns: Vec<Column>,
-    filters: Filters,
-    order: Order,
-    start: Option<Place>,
+    filters: MessageFilters,
+    order: SortOrder,
+    start: Option<PageStart>,
 }
 
 impl Parameters {
@@ -109,7 +111,7 @@ impl Parameters {
             Form::JsonLines | Form::Csv => asked,
         };
         let order = query.choice("order", &ORDERS).unwrap_or_default();
-        let filters = Filters {
+        let filters = MessageFilters {
             after: edge(query, "after"),
             before: edge(query, "before"),
             author_id: query.id("author_id"),
@@ -133,9 +135,9 @@ impl Parameters {
     ///
     /// # Errors
     /// `validation_failed` for a cursor of another list.
-    pub fn reader(&self, sources: Vec<Source>) -> Result<Reader, Problem> {
+    pub fn reader(&self, sources: Vec<Source>) -> Result<PageReader, Problem> {
         let (filters, columns) = (self.filters.clone(), self.columns.clone());
-        Reader::begin(sources, filters, self.order, columns, self.start).ok_or_else(|| {
+        PageReader::new(sources, filters, self.order, columns, self.start).ok_or_else(|| {
             let mut query = Query::default();
             query.fault(CURSOR, FaultCode::InvalidValue, "is of another list: leave it out");
             query.finish().err().unwrap_or_else(|| Vec::new().into())
@@ -143,31 +145,31 @@ impl Parameters {
     }
 
     /// The cursor for this place.
-    pub fn cursor(&self, place: Place) -> String {
-        let Place { channel_id, position: Position { timestamp, message_id } } = place;
+    pub fn cursor(&self, place: PageStart) -> String {
+        let PageStart { channel_id, position: Position { timestamp, message_id } } = place;
         let timestamp = timestamp.timestamp_micros();
         cursor::encode(KIND, &Cursor { order: self.order, channel_id, timestamp, message_id })
     }
 }
 
-fn start(query: &mut Query, order: Order) -> Option<Place> {
+fn start(query: &mut Query, order: SortOrder) -> Option<PageStart> {
     let Cursor { order: its_order, channel_id, timestamp, message_id } = cursor::read(query, KIND)?;
     let timestamp = DateTime::from_timestamp_micros(timestamp).filter(|_| order == its_order);
     if timestamp.is_none() {
         let detail = "is of a list in the other order: repeat `order` as it was, or leave the cursor out";
         query.fault(CURSOR, FaultCode::InvalidValue, detail);
     }
-    Some(Place { channel_id, position: Position { timestamp: timestamp?, message_id } })
+    Some(PageStart { channel_id, position: Position { timestamp: timestamp?, message_id } })
 }
 
 /// A message's id, or a time with an offset.
-fn edge(query: &mut Query, name: &'static str) -> Option<Edge> {
+fn edge(query: &mut Query, name: &'static str) -> Option<Bound> {
     let text = query.text(name, MAX_EDGE)?;
     let edge = if text.bytes().all(|byte| byte.is_ascii_digit()) {
-        text.parse().map(Edge::Id).map_err(|error| (FaultCode::InvalidId, format!("{error}")))
+        text.parse().map(Bound::Id).map_err(|error| (FaultCode::InvalidId, format!("{error}")))
     } else {
         // A plus that was not encoded has become a space.
-        time(&text.replace(' ', "+")).map(Edge::Time)
+        time(&text.replace(' ', "+")).map(Bound::Time)
     };
     edge.map_err(|(code, detail)| query.fault(name, code, format!("{detail}; a message's id does as well")))
         .ok()

@@ -1,7 +1,7 @@
 //! Messages as text: objects of JSON, or lines of CSV. Values are appended as they come from the server; nothing is kept.
 
 use dce_core::store::StoreError;
-use dce_core::store::archive::{Column, Row, Value};
+use dce_core::store::reading::messages::{Column, Row, Value};
 use serde::Serialize;
 
 /// Bytes that may follow the last value of a message.

@@ -12,7 +12,7 @@ use actix_web::http::header::{HeaderValue, VARY};
 use actix_web::{HttpRequest, HttpResponse};
 use bytes::Bytes;
 use dce_core::store::StoreError;
-use dce_core::store::archive::{Limits, Reader, Row};
+use dce_core::store::reading::messages::{PageLimits, PageReader, Row};
 use tokio::task::{JoinError, JoinSet};
 use tracing::Span;
 
@@ -37,7 +37,7 @@ const PIECE: usize = 64 << 10;
 
 /// What is still to be read.
 struct Walk {
-    reader: Reader,
+    reader: PageReader,
     archive: Archive,
     form: Form,
     /// Messages that the client still wants; `None`: all.
@@ -66,7 +66,7 @@ pub async fn answer(
     request: &HttpRequest,
     parameters: &Parameters,
     archive: &Archive,
-    reader: Reader,
+    reader: PageReader,
 ) -> Result<Answer, Problem> {
     let form = parameters.form;
     let mut head = Vec::new();
@@ -93,7 +93,7 @@ impl Walk {
             Form::Csv => rows::csv,
         };
         let rows = self.remaining.map_or(self.rows, |remaining| remaining.min(self.rows));
-        let limits = Limits { rows, bytes: BYTES, time: TIME, looks_ahead: false };
+        let limits = PageLimits { rows, bytes: BYTES, time: TIME, checks_for_more: false };
         let page = self
             .reader
             .page(&self.archive.sessions, limits, &mut |row| {

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use clap::Args;
 use dce_core::ids::Snowflake;
-use dce_core::settings::{Mistakes, Reader};
-use dce_core::store::erasures::Subject;
+use dce_core::settings::{Mistakes, SettingsParser};
+use dce_core::store::retention::erasures::Subject;
 
 /// What an age may be; 0: everything.
 const AGES: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(100 * 365 * 24 * 60 * 60);
@@ -57,7 +57,7 @@ pub struct PruneSettings {
 impl PruneArguments {
     /// Checks them and says all that is wrong.
     pub fn settings(&self) -> Result<PruneSettings, Mistakes> {
-        let mut reader = Reader::default();
+        let mut reader = SettingsParser::default();
         let mut age = |name: &str, value: &Option<String>| {
             let text = value.clone()?;
             Some(Age { span: reader.duration(name, &text, AGES)?, text })
@@ -110,7 +110,7 @@ pub struct PurgeSettings {
 impl PurgeArguments {
     /// Checks them and says all that is wrong.
     pub fn settings(&self) -> Result<PurgeSettings, Mistakes> {
-        let mut reader = Reader::default();
+        let mut reader = SettingsParser::default();
         let mut id =
             |name: &str, value: &Option<String>| value.as_ref().and_then(|text| reader.parsed(name, text));
         let given = [

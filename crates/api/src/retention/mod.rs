@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use dce_core::db::{DatabaseUrl, DbError, PgConnection, connect_maintenance};
 use dce_core::store::StoreError;
-use dce_core::store::erasures::Subject;
+use dce_core::store::retention::erasures::Subject;
 
 pub use prune::prune;
 pub use purge::purge;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use dce_core::db::PgConnection;
 use dce_core::store::StoreError;
-use dce_core::store::removal::is_ingesting;
+use dce_core::store::retention::batched_deletion::is_ingesting;
 
 /// While runs are running, a step is followed by a rest so many times as long: a tenth of the time is worked, so that
 /// whoever shares the disk with it is slowed by no more.
@@ -46,7 +46,7 @@ impl Pace {
                     tokio::time::sleep(rest(worked, is_ingesting(connection).await?)).await;
                     return Ok(done);
                 }
-                Err(error) if error.is_unavailable() || !error.is_passing() => return Err(error),
+                Err(error) if error.is_unavailable() || !error.is_transient() => return Err(error),
                 Err(error) if since.elapsed() > PATIENCE => return Err(error),
                 Err(_) => tokio::time::sleep(PAUSE).await,
             }

@@ -3,8 +3,8 @@
 use chrono::{DateTime, Utc};
 use dce_core::db::{DatabaseUrl, PgConnection};
 use dce_core::ids::Snowflake;
-use dce_core::store::prune::{self, OldMessages, RemovedExports};
-use dce_core::store::removal::Removed;
+use dce_core::store::retention::batched_deletion::DeletedRows;
+use dce_core::store::retention::prune::{self, DeletedExports, MessagePruning};
 
 use super::arguments::PruneSettings;
 use super::pace::Pace;
@@ -15,7 +15,7 @@ pub async fn prune(url: &DatabaseUrl, settings: &PruneSettings) -> Result<(), Re
     let connection = &mut connect(url).await?;
     let done = if settings.yes { "deleted" } else { "would be deleted" };
     if let Some(age) = &settings.messages {
-        let before = prune::moment(connection, age.span).await?;
+        let before = prune::time_ago(connection, age.span).await?;
         let found = if settings.yes {
             delete_messages(connection, settings.channel, before).await?
         } else {
@@ -25,7 +25,7 @@ pub async fn prune(url: &DatabaseUrl, settings: &PruneSettings) -> Result<(), Re
         tell(&format!("{}{place}, sent more than {} ago: {done}.", words::rows(found), age.text));
     }
     if let Some(age) = &settings.exports {
-        let before = prune::moment(connection, age.span).await?;
+        let before = prune::time_ago(connection, age.span).await?;
         let found = if settings.yes {
             delete_exports(connection, before).await?
         } else {
@@ -43,10 +43,10 @@ async fn delete_messages(
     connection: &mut PgConnection,
     channel: Option<Snowflake>,
     before: DateTime<Utc>,
-) -> Result<Removed, RetentionError> {
+) -> Result<DeletedRows, RetentionError> {
     let mut pace = Pace::begin();
-    let mut removed = Removed::default();
-    let mut old = OldMessages::begin(connection, channel, before).await?;
+    let mut removed = DeletedRows::default();
+    let mut old = MessagePruning::begin(connection, channel, before).await?;
     while let Some(more) = pace.step(connection, async |session| old.next(session).await).await? {
         removed += more;
         pace.tell(|| words::rows(removed));
@@ -57,11 +57,12 @@ async fn delete_messages(
 async fn delete_exports(
     connection: &mut PgConnection,
     before: DateTime<Utc>,
-) -> Result<RemovedExports, RetentionError> {
+) -> Result<DeletedExports, RetentionError> {
     let mut pace = Pace::begin();
-    let mut removed = RemovedExports::default();
+    let mut removed = DeletedExports::default();
     loop {
-        let more = pace.step(connection, async |session| prune::exports(session, before).await).await?;
+        let more =
+            pace.step(connection, async |session| prune::delete_exports(session, before).await).await?;
         if more.exports == 0 {
             return Ok(removed);
         }

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use dce_core::db::{DatabaseUrl, PgConnection};
-use dce_core::store::erasures::{self, Subject};
-use dce_core::store::purge::{self, Purge};
-use dce_core::store::removal::Removed;
+use dce_core::store::retention::batched_deletion::DeletedRows;
+use dce_core::store::retention::erasures::{self, Subject};
+use dce_core::store::retention::purge::{self, Purge};
 
 use super::arguments::PurgeSettings;
 use super::pace::Pace;
@@ -35,13 +35,13 @@ pub async fn purge(url: &DatabaseUrl, settings: PurgeSettings) -> Result<(), Ret
     Ok(())
 }
 
-async fn erase(connection: &mut PgConnection, subject: Subject) -> Result<Removed, RetentionError> {
+async fn erase(connection: &mut PgConnection, subject: Subject) -> Result<DeletedRows, RetentionError> {
     erasures::record(connection, subject).await?;
     if !erasures::wait_for_batches(connection, BATCHES_END_WITHIN).await? {
         return Err(RetentionError::BatchUnderWay { subject, limit: BATCHES_END_WITHIN });
     }
     let mut pace = Pace::begin();
-    let mut removed = Removed::default();
+    let mut removed = DeletedRows::default();
     let mut purge = Purge::begin(connection, subject).await?;
     while let Some(more) = pace.step(connection, async |session| purge.next(session).await).await? {
         removed += more;

@@ -2,7 +2,7 @@
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use dce_core::ids::Snowflake;
-use dce_core::store::archive::channels::{self, ChannelFilters, ChannelView};
+use dce_core::store::reading::channels::{self, ChannelFilters};
 use serde::Serialize;
 use serde_json::json;
 use utoipa::ToSchema;
@@ -12,6 +12,8 @@ use crate::problem::{Code, Problem};
 use crate::query::Query;
 use crate::reading::next_page;
 use crate::state::{AppState, in_time};
+use crate::wire::all;
+use crate::wire::channel::Channel;
 
 /// The list that cursors are of, and their version.
 const KIND: &str = "channels.1";
@@ -24,7 +26,7 @@ const MAX_TEXT: usize = 200;
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Channels {
     /// In the order of their ids.
-    channels: Vec<ChannelView>,
+    channels: Vec<Channel>,
     /// For the next page; null: there is none.
     next_cursor: Option<String>,
 }
@@ -62,14 +64,14 @@ pub(crate) async fn list(request: HttpRequest, state: web::Data<AppState>) -> Re
     if let Some(cursor) = &next_cursor {
         next_page::link(&mut response, &request, cursor);
     }
-    Ok(response.json(Channels { channels, next_cursor }))
+    Ok(response.json(Channels { channels: all(channels), next_cursor }))
 }
 
 /// Look at an archived channel
 #[utoipa::path(get, path = "/channels/{channel_id}", tag = "archive",
     params(("channel_id" = String, Path, description = "The channel or thread.")),
     responses(
-        (status = 200, description = "What is known of it.", body = ChannelView, example = example),
+        (status = 200, description = "What is known of it.", body = Channel, example = example),
         (status = 404, description = "`channel_not_found`"),
     ))]
 pub(crate) async fn show(
@@ -78,7 +80,7 @@ pub(crate) async fn show(
 ) -> Result<HttpResponse, Problem> {
     let channel_id = known(&path)?;
     let channel = in_time(channels::find(&state.pool, channel_id)).await?.ok_or_else(not_found)?;
-    Ok(HttpResponse::Ok().json(channel))
+    Ok(HttpResponse::Ok().json(Channel::from(channel)))
 }
 
 /// The id in the path: what is none is the id of nothing.

@@ -2,7 +2,7 @@
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use dce_core::export::state::ExportStatus;
-use dce_core::store::control::{self, Controlled};
+use dce_core::store::transitions::{self, ControlOutcome};
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -34,14 +34,14 @@ pub(crate) async fn cancel(
 ) -> Result<HttpResponse, Problem> {
     let job_id = known(&job_id)?;
     body::nothing(&request, payload).await?;
-    match in_time(control::cancel(&state.pool, job_id, state.limit)).await? {
-        Controlled::Now(status) => Ok(answer(job_id, status, !status.is_final())),
-        Controlled::Unknown => Err(not_found()),
-        Controlled::Refused(status) => Err(Problem::new(
+    match in_time(transitions::cancel(&state.pool, job_id, state.limit)).await? {
+        ControlOutcome::Now(status) => Ok(answer(job_id, status, !status.is_final())),
+        ControlOutcome::NotFound => Err(not_found()),
+        ControlOutcome::Refused(status) => Err(Problem::new(
             Code::ExportEnded,
             format!("The export has {status}: there is nothing left to cancel, and what it archived stays."),
         )),
-        Controlled::IsImport => Err(is_import()),
+        ControlOutcome::IsImport => Err(is_import()),
     }
 }
 
@@ -67,11 +67,11 @@ pub(crate) async fn retry(
 ) -> Result<HttpResponse, Problem> {
     let job_id = known(&job_id)?;
     body::nothing(&request, payload).await?;
-    match in_time(control::retry(&state.pool, job_id, state.limit)).await? {
-        Controlled::Now(status) => Ok(answer(job_id, status, false)),
-        Controlled::Unknown => Err(not_found()),
-        Controlled::Refused(status) => Err(Problem::new(Code::NothingToRetry, nothing_to_retry(status))),
-        Controlled::IsImport => Err(is_import()),
+    match in_time(transitions::retry(&state.pool, job_id, state.limit)).await? {
+        ControlOutcome::Now(status) => Ok(answer(job_id, status, false)),
+        ControlOutcome::NotFound => Err(not_found()),
+        ControlOutcome::Refused(status) => Err(Problem::new(Code::NothingToRetry, nothing_to_retry(status))),
+        ControlOutcome::IsImport => Err(is_import()),
     }
 }
 

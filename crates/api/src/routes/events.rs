@@ -3,7 +3,7 @@
 use actix_web::http::Method;
 use actix_web::http::header::{CACHE_CONTROL, HeaderName};
 use actix_web::{HttpRequest, HttpResponse, web};
-use dce_core::store::pulse;
+use dce_core::store::reading::change_token;
 
 use super::exports::{known, not_found};
 use crate::live::event::EventId;
@@ -46,7 +46,7 @@ pub(crate) async fn events(
     state: web::Data<AppState>,
 ) -> Result<HttpResponse, Problem> {
     let job_id = known(&job_id)?;
-    let pulse = in_time(pulse::of(&state.pool, &[job_id])).await?.pop().ok_or_else(not_found)?;
+    let pulse = in_time(change_token::read(&state.pool, &[job_id])).await?.pop().ok_or_else(not_found)?;
     let now = EventId { version: pulse.version, bytes_read: pulse.bytes_read };
     if pulse.is_final() && last_event_id(&request).is_some_and(|last| last >= now) {
         return Ok(HttpResponse::NoContent().finish());

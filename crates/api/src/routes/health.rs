@@ -1,12 +1,14 @@
 //! `/health`, `/livez`, `/readyz`: whether the process lives, whether it can do its work.
 
 use actix_web::{HttpResponse, web};
-use dce_core::store::waiting::{self, Surroundings};
+use dce_core::store::reading::blockers::ServiceState;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::problem::Problem;
 use crate::state::{AppState, in_time};
+use crate::wire::all;
+use crate::wire::blocker::ReadinessProblem;
 
 /// Whether the process lives
 ///
@@ -46,13 +48,13 @@ struct Alive {
     (status = 500, description = "`internal_error`"),
 ))]
 pub(crate) async fn ready(state: web::Data<AppState>) -> Result<HttpResponse, Problem> {
-    let now = in_time(Surroundings::look(&state.pool)).await?;
+    let now = in_time(ServiceState::read(&state.pool)).await?;
     let problems = now.problems();
     Ok(HttpResponse::Ok().json(Readiness {
         status: if problems.is_empty() { "ready" } else { "degraded" },
         database: if now.read_only { "read_only" } else { "ok" },
         workers_live: now.workers.len(),
-        problems,
+        problems: all(problems),
     }))
 }
 
@@ -66,5 +68,5 @@ struct Readiness {
     /// Workers heard of within a lease, those that drain or have a problem too.
     workers_live: usize,
     /// What is not as it should be.
-    problems: Vec<waiting::Problem>,
+    problems: Vec<ReadinessProblem>,
 }

@@ -7,8 +7,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use chrono::{DateTime, SecondsFormat, Utc};
 use dce_core::export::request::FaultCode;
 use dce_core::export::state::ExportStatus;
-use dce_core::store::ExportSummary;
-use dce_core::store::listing::{self, Filter, Position};
+use dce_core::store::reading::export_list::{self, ExportFilter, ListPosition};
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -17,6 +16,8 @@ use crate::cursor::{self, CURSOR};
 use crate::problem::Problem;
 use crate::query::Query;
 use crate::state::{AppState, in_time};
+use crate::wire::all;
+use crate::wire::export_summary::ExportSummary;
 
 /// The kind of the cursors.
 const KIND: &str = "exports.1";
@@ -64,7 +65,7 @@ const STATUSES: [(&str, ExportStatus); 5] = [
     ))]
 pub(crate) async fn list(request: HttpRequest, state: web::Data<AppState>) -> Result<HttpResponse, Problem> {
     let mut query = Query::of(&request, &PARAMETERS)?;
-    let filter = Filter {
+    let filter = ExportFilter {
         statuses: query.choices("status", &STATUSES),
         channel_id: query.id("channel_id"),
         created_after: query.exact_time("created_after"),
@@ -82,10 +83,10 @@ pub(crate) async fn list(request: HttpRequest, state: web::Data<AppState>) -> Re
     query.finish()?;
 
     // One more than is shown tells whether there is another page.
-    let mut exports = in_time(listing::page(&state.pool, &filter, after, limit + 1)).await?;
+    let mut exports = in_time(export_list::page(&state.pool, &filter, after, limit + 1)).await?;
     let has_more = exports.len() > limit as usize;
     exports.truncate(limit as usize);
-    let last = exports.last().filter(|_| has_more).map(ExportSummary::position);
+    let last = exports.last().filter(|_| has_more).map(export_list::ExportSummary::position);
     let next_cursor =
         last.map(|last| cursor::encode(KIND, &(last.created_at.timestamp_micros(), last.job_id)));
     let mut response = HttpResponse::Ok();
@@ -93,20 +94,20 @@ pub(crate) async fn list(request: HttpRequest, state: web::Data<AppState>) -> Re
     if let Some(cursor) = &next_cursor {
         response.insert_header((LINK, format!("<{}>; rel=\"next\"", path(&filter, limit, cursor))));
     }
-    Ok(response.json(ExportPage { exports, next_cursor }))
+    Ok(response.json(ExportPage { exports: all(exports), next_cursor }))
 }
 
 /// Postgres' own precision is the microsecond.
-fn position((micros, job_id): (i64, Uuid), query: &mut Query) -> Option<Position> {
+fn position((micros, job_id): (i64, Uuid), query: &mut Query) -> Option<ListPosition> {
     let created_at = DateTime::from_timestamp_micros(micros);
     if created_at.is_none() {
         query.fault(CURSOR, FaultCode::InvalidValue, "is no cursor of this list");
     }
-    Some(Position { created_at: created_at?, job_id })
+    Some(ListPosition { created_at: created_at?, job_id })
 }
 
 /// The page at this cursor of the same list. All of it is letters, digits and what a query takes as it is.
-fn path(filter: &Filter, limit: u32, cursor: &str) -> String {
+fn path(filter: &ExportFilter, limit: u32, cursor: &str) -> String {
     let mut path = format!("/exports?limit={limit}");
     let mut add = |name: &str, value: String| {
         let _ = write!(path, "&{name}={value}"); // writing to a String cannot fail
@@ -145,7 +146,7 @@ mod tests {
 
     #[test]
     fn the_next_page_is_of_the_same_list() {
-        let filter = Filter {
+        let filter = ExportFilter {
             statuses: vec![ExportStatus::Failed, ExportStatus::Cancelled],
             channel_id: Some(Snowflake::new(7)),
             created_after: DateTime::from_timestamp(0, 0),
@@ -156,6 +157,6 @@ mod tests {
             "/exports?limit=9&status=failed,cancelled&channel_id=7&created_after=1970-01-01T00:00:00Z\
              &created_before=1970-01-01T00:00:01.500Z&cursor=abc"
         );
-        assert_eq!(path(&Filter::default(), 50, "abc"), "/exports?limit=50&cursor=abc");
+        assert_eq!(path(&ExportFilter::default(), 50, "abc"), "/exports?limit=50&cursor=abc");
     }
 }

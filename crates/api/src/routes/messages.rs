@@ -2,7 +2,8 @@
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use dce_core::ids::Snowflake;
-use dce_core::store::archive::{self, Row, Source};
+use dce_core::store::reading;
+use dce_core::store::reading::messages::{self, Row, Source};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
@@ -86,10 +87,10 @@ pub(crate) async fn of_channel(
 ) -> Result<HttpResponse, Problem> {
     let channel_id = channels::known(&path)?;
     let parameters = Parameters::of(&request)?;
-    let sources = archive::of_channel(channel_id);
+    let sources = messages::channel_source(channel_id);
     let (response, is_empty) = read(&request, &parameters, sources, &state).await?;
     if is_empty && parameters.is_first() {
-        let channel = in_time(archive::channels::find(&state.pool, channel_id)).await?;
+        let channel = in_time(reading::channels::find(&state.pool, channel_id)).await?;
         channel.ok_or_else(channels::not_found)?;
     }
     Ok(response)
@@ -121,7 +122,7 @@ pub(crate) async fn of_export(
 ) -> Result<HttpResponse, Problem> {
     let job_id = exports::known(&path)?;
     let parameters = Parameters::of(&request)?;
-    let sources = in_time(archive::of_export(&state.pool, job_id)).await?;
+    let sources = in_time(messages::export_sources(&state.pool, job_id)).await?;
     let sources = sources.ok_or_else(exports::not_found)?;
     Ok(read(&request, &parameters, sources, &state).await?.0)
 }
@@ -153,7 +154,7 @@ pub(crate) async fn show(
             rows::json(&mut body, row)?;
             Ok(body.len())
         };
-        let is_there = archive::message(&sessions, channel_id, message_id, &mut take).await?;
+        let is_there = messages::read_message(&sessions, channel_id, message_id, &mut take).await?;
         Ok(is_there.then_some(body))
     });
     let body = found.await?.ok_or_else(not_found)?;

@@ -2,7 +2,7 @@
 
 use actix_web::http::header::{CACHE_CONTROL, ETAG, EntityTag, Header as _, IfNoneMatch, RETRY_AFTER};
 use actix_web::{HttpRequest, HttpResponse, web};
-use dce_core::store::view;
+use dce_core::store::reading::export;
 use serde_json::{Value, json};
 
 use super::exports::{known, not_found};
@@ -36,7 +36,7 @@ pub(crate) async fn show(
     state: web::Data<AppState>,
 ) -> Result<HttpResponse, Problem> {
     let job_id = known(&job_id)?;
-    let export = in_time(view::find(&state.pool, job_id)).await?.ok_or_else(not_found)?;
+    let export = in_time(export::find(&state.pool, job_id)).await?.ok_or_else(not_found)?;
     let export = Representation::of(export).map_err(|error| {
         tracing::error!(error = %error, "export.unreadable");
         Problem::new(

@@ -8,8 +8,10 @@ use chrono::{DateTime, Utc};
 use dce_core::export::rate_limit::Quota;
 use dce_core::export::request::{ExportRequest, FORMAT};
 use dce_core::ids::Snowflake;
-use dce_core::store::idempotency::{self as keys, IdempotencyKey};
-use dce_core::store::{self, Created, NewExport, Submission, Submitted, rate_limits};
+use dce_core::store;
+use dce_core::store::clients::idempotency_keys::{self as keys, IdempotencyKey};
+use dce_core::store::clients::rate_limits;
+use dce_core::store::transitions::{CreatedExport, NewExport, Submission, SubmissionOutcome};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use tracing::Span;
@@ -67,7 +69,7 @@ pub(crate) async fn create(
         && !has_failed
         && let Some(limit) = state.rate_limit
     {
-        quota = in_time(rate_limits::look(&state.pool, &client.caller.identity(), limit)).await.ok();
+        quota = in_time(rate_limits::remaining(&state.pool, &client.caller.identity(), limit)).await.ok();
     }
     let headers = quota.as_ref().map(rate_limit::headers).into_iter().flatten();
     match answer {
@@ -120,7 +122,7 @@ impl Client<'_> {
         let wanted = ExportRequest::parse(body, state.channels.default_channel())?;
         check_channels(state, &wanted.channels).await?;
         let new = self.new_export(wanted);
-        let answer = |created: &Created| json(&Accepted::new(created, &new.channels));
+        let answer = |created: &CreatedExport| json(&Accepted::new(created, &new.channels));
         let submission = Submission {
             new: &new,
             caller: &self.caller.identity(),
@@ -128,15 +130,15 @@ impl Client<'_> {
             key,
             answer: &answer,
         };
-        match in_time(store::exports::submit(&state.pool, submission, state.limit)).await? {
-            Submitted::Created { created, quota: left } => {
+        match in_time(store::transitions::submit(&state.pool, submission, state.limit)).await? {
+            SubmissionOutcome::Created { created, quota: left } => {
                 *quota = left;
                 Span::current().record("job_id", tracing::field::display(created.job_id));
                 tracing::info!(channels = new.channels.len(), "export.created");
                 Ok(accepted(created.job_id, answer(&created)))
             }
-            Submitted::Answered(answered) => again(&answered, key.map_or(&[], |key| key.payload)),
-            Submitted::TooMany(left) => {
+            SubmissionOutcome::Repeated(answered) => again(&answered, key.map_or(&[], |key| key.payload)),
+            SubmissionOutcome::RateLimited(left) => {
                 *quota = Some(left);
                 Err(rate_limit::exceeded(&left))
             }
@@ -160,7 +162,7 @@ impl Client<'_> {
 }
 
 /// The answer that was given under the key, if the request is the same.
-fn again(answered: &keys::Answered, payload: &[u8]) -> Result<HttpResponse, Problem> {
+fn again(answered: &keys::StoredAnswer, payload: &[u8]) -> Result<HttpResponse, Problem> {
     if answered.payload != payload {
         return Err(idempotency::reused());
     }
@@ -172,10 +174,10 @@ fn again(answered: &keys::Answered, payload: &[u8]) -> Result<HttpResponse, Prob
 
 /// Refuses channels that the settings do not allow. Only for those not named there a parent can help.
 async fn check_channels(state: &AppState, channels: &[Snowflake]) -> Result<(), Problem> {
-    let unnamed = state.channels.not_named(channels);
+    let unnamed = state.channels.not_listed(channels);
     let parents = match unnamed.as_slice() {
         [] => HashMap::new(),
-        unnamed => in_time(store::channels::parents(&state.pool, unnamed)).await?,
+        unnamed => in_time(store::reading::channels::parents(&state.pool, unnamed)).await?,
     };
     let refused = state.channels.refused(&unnamed, &parents);
     if refused.is_empty() {
@@ -207,7 +209,7 @@ struct Accepted<'a> {
 }
 
 impl<'a> Accepted<'a> {
-    fn new(created: &Created, channel_ids: &'a [Snowflake]) -> Self {
+    fn new(created: &CreatedExport, channel_ids: &'a [Snowflake]) -> Self {
         Self {
             job_id: created.job_id,
             status: created.status.as_str(),

@@ -7,8 +7,7 @@ use dce_core::export::admission::AdmissionLimit;
 use dce_core::export::failure::{Failure, FailureKind};
 use dce_core::ids::Snowflake;
 use dce_core::queue;
-use dce_core::store::ends::{self, AttemptReport};
-use dce_core::store::runs::{self, Checkpoint, Claim, ClaimedRun};
+use dce_core::store::transitions::{self, AttemptReport, Checkpoint, Claim, ClaimedRun};
 use dce_testkit::process::eventually;
 use nix::sys::signal::Signal;
 use reqwest::{Client, Method};
@@ -51,11 +50,11 @@ impl Worker {
 
     async fn claim(&self) -> ClaimedRun {
         let task = eventually(SOON, "a task", async || {
-            dce_core::store::reconcile::reconcile(&self.pool, LIMIT).await.unwrap();
+            transitions::reconcile(&self.pool, LIMIT).await.unwrap();
             queue::fetch(&self.pool, "w").await.unwrap()
         })
         .await;
-        match runs::claim(&self.pool, &task, "w").await.unwrap() {
+        match transitions::claim(&self.pool, &task, "w").await.unwrap() {
             Claim::Won(run) => *run,
             Claim::Nothing => panic!("a stale task"),
         }
@@ -69,15 +68,15 @@ impl Worker {
             ..Checkpoint::default()
         };
         let mut session = self.pool.acquire().await.unwrap();
-        runs::checkpoint(&mut session, &run.fence, &at).await.unwrap();
+        transitions::checkpoint(&mut session, &run.fence, &at).await.unwrap();
     }
 
     async fn hand_back(&self, run: &ClaimedRun) {
-        ends::hand_back(&self.pool, &run.fence, &AttemptReport::default(), LIMIT).await.unwrap();
+        transitions::hand_back(&self.pool, &run.fence, &AttemptReport::default(), LIMIT).await.unwrap();
     }
 
     async fn complete(&self, run: &ClaimedRun) {
-        ends::complete(&self.pool, &run.fence, &AttemptReport::default(), LIMIT).await.unwrap();
+        transitions::complete(&self.pool, &run.fence, &AttemptReport::default(), LIMIT).await.unwrap();
     }
 }
 
@@ -126,7 +125,9 @@ async fn a_client_sees_every_state_and_the_progress_in_between() {
     assert_eq!((progress.kind.as_str(), progress.id), ("snapshot", Some((2, 7000))));
     assert_eq!(progress.data["progress"]["messages"], 70);
     let failure = Failure::new(FailureKind::Stalled);
-    ends::fail(&worker.pool, &run.fence, &failure, 0.0, &AttemptReport::default(), LIMIT).await.unwrap();
+    transitions::fail(&worker.pool, &run.fence, &failure, 0.0, &AttemptReport::default(), LIMIT)
+        .await
+        .unwrap();
     let failed = stream.event().await;
     assert_eq!((failed.status(), failed.id), ("running", Some((3, 7000))), "it was claimed once");
     assert_eq!(failed.data["runs"][0]["attempts"][0]["error_kind"], "stalled");

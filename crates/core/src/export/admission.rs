@@ -1,14 +1,14 @@
-//! How many runs may be running or admitted at once. The fair order among them is decided in SQL, under the lock
-//! (migration `admission`).
+//! The limit of runs that are running or admitted at once. SQL decides their fair order, under the admission lock (migration
+//! `admission`).
 
 use std::time::Duration;
 
-/// Who holds a run without a sign of life for so long has lost it.
+/// Time after which a worker that sends no heartbeat loses its runs.
 pub const LEASE: Duration = Duration::from_secs(20);
 
-/// The bound of admission: the smaller of this and the slots of all live workers, at least 1.
+/// The limit is the smaller of this and the slots of all live workers, at least 1.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct AdmissionLimit {
-    /// `MAX_PARALLEL_RUNS`; `None` leaves it to the number of slots.
+    /// `MAX_PARALLEL_RUNS`; `None`: the number of slots alone is the limit.
     pub max_parallel_runs: Option<u32>,
 }

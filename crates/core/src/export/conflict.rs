@@ -1,23 +1,20 @@
-//! What becomes of messages that are archived already.
+//! The treatment of messages that are archived already (`on_conflict`).
 
 use serde::{Deserialize, Serialize};
 
-/// `on_conflict` of a request.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OnConflict {
-    /// They stay as they are.
+    /// Archived messages stay as they are.
     #[default]
     Ignore,
-    /// Those that differ from what a newer export says are replaced by it.
+    /// A newer export replaces archived messages that differ.
     Update,
 }
 
 impl OnConflict {
-    /// All that a request may say.
     pub const NAMES: [&str; 2] = ["ignore", "update"];
 
-    /// Reads a request's word for it.
     pub fn parse(name: &str) -> Option<Self> {
         match name {
             "ignore" => Some(Self::Ignore),

@@ -1,10 +1,10 @@
-//! What is exported, and the decisions about it: pure, without IO.
+//! Exports and the decisions about them, without IO.
 
 pub mod admission;
 pub mod conflict;
 pub mod failure;
-pub mod import;
 pub mod rate_limit;
 pub mod request;
+pub mod retry;
 pub mod state;
 pub mod warnings;

@@ -1,41 +1,41 @@
-//! How many exports a client may create: a sliding window, so that in no minute there are more than the limit, wherever the
-//! minute begins. Pure; `store::rate_limits` keeps the times.
+//! The limit of exports that a client may create: a sliding window, so that no minute has more than the limit, wherever it
+//! begins. `store/clients/rate_limits.rs` stores the times.
 
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-/// The window. "10 a minute" is exact for every minute.
+/// "10 a minute" holds for any minute.
 pub const WINDOW: Duration = Duration::from_secs(60);
 
 /// A limit on creations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RateLimit(u32);
 
-/// What is left of a client's limit.
+/// The remaining part of a client's limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Quota {
-    /// Creations that a window may have.
+    /// Creations allowed in a window.
     pub limit: u32,
-    /// How many more there may be right now.
+    /// Creations still allowed now.
     pub remaining: u32,
-    /// Seconds, rounded up, until there may be one more than now; 0 if nothing was used.
+    /// Seconds, rounded up, until one more is allowed than now; 0 if none was used.
     pub reset_after: u32,
 }
 
 impl RateLimit {
-    /// At most so many in a window; 0: as many as wanted.
+    /// `limit` creations in a window; 0: no limit.
     pub const fn new(limit: u32) -> Option<Self> {
         if limit == 0 { None } else { Some(Self(limit)) }
     }
 
-    /// What is left at `now` after creations at these times, in any order.
+    /// The quota at `now` after creations at these times, in any order.
     pub fn quota(self, accepted: &[DateTime<Utc>], now: DateTime<Utc>) -> Quota {
         let age = |time: &DateTime<Utc>| (now - *time).to_std().unwrap_or_default();
         let counted = accepted.iter().map(age).filter(|age| *age < WINDOW);
         let used = u32::try_from(counted.clone().count()).unwrap_or(u32::MAX);
         let oldest = counted.max();
-        // Where the limit was lowered, more than one have to go before there is room again.
+        // If the limit was lowered, several must leave the window before another is allowed.
         let blocking = used.saturating_sub(self.0);
         let frees = if blocking == 0 { oldest } else { nth_oldest(accepted.iter().map(age), blocking) };
         Quota {
@@ -46,7 +46,7 @@ impl RateLimit {
     }
 }
 
-/// The age of the one whose leaving makes room when `skipped` others have to leave before.
+/// The age of the creation that leaves the window after `skipped` others.
 fn nth_oldest(ages: impl Iterator<Item = Duration>, skipped: u32) -> Option<Duration> {
     let mut ages: Vec<_> = ages.filter(|age| *age < WINDOW).collect();
     ages.sort_unstable_by(|one, other| other.cmp(one));
@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn a_place_is_free_again_when_its_minute_is_over() {
+    fn a_creation_counts_for_one_minute() {
         assert_eq!(quota(3, &[]), (3, 0));
         assert_eq!(quota(3, &[0]), (2, 60));
         assert_eq!(quota(3, &[59_001, 20_000, 0]), (0, 1));
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn after_the_limit_was_lowered_enough_have_to_leave() {
+    fn after_the_limit_was_lowered_several_creations_must_expire() {
         assert_eq!(quota(1, &[50_000, 30_000, 10_000]), (0, 50));
     }
 

@@ -1,31 +1,30 @@
-//! The states of runs and exports, as a pure machine. docs/states.md has the picture.
+//! The states of runs and exports, as a pure state machine (docs/states.md has a diagram).
 //!
-//! The store locks, reads, asks here, and writes what it is told; a property test holds both together.
+//! The store locks a run, reads it, and writes the state that this machine returns; a property test compares both.
 
 use std::fmt;
 
-/// Where a run stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RunStatus {
-    /// Waits: for its time, for a place (then admission sets its task), or for a worker to fetch that task.
-    /// Left by a claim or a cancel.
+    /// Waits for its time, for a place (admission then sets its task), or for a worker to fetch that task. A claim or a cancel
+    /// ends this state.
     Pending,
-    /// A worker holds its lease. Left when the attempt ends or the lease expires.
+    /// A worker holds the lease. The end of the attempt or of the lease ends this state.
     Running,
-    /// Everything that was asked for is archived. Final.
+    /// The whole window is archived. Final.
     Completed,
-    /// Given up, with an error. `/retry` makes it pending.
+    /// Final, with an error. `/retry` makes the run pending.
     Failed,
-    /// Ended because its export was cancelled. `/retry` makes it pending.
+    /// Final, because the export was cancelled. `/retry` makes the run pending.
     Cancelled,
 }
 
-/// Where an export stands: derived from its runs, never decided by itself.
+/// The status of an export, always derived from its runs.
 pub type ExportStatus = RunStatus;
 
 impl RunStatus {
-    /// As stored and shown.
+    /// The name in tables and in the API.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Pending => "pending",
@@ -36,14 +35,13 @@ impl RunStatus {
         }
     }
 
-    /// The status with this name.
     pub fn parse(text: &str) -> Option<Self> {
         [Self::Pending, Self::Running, Self::Completed, Self::Failed, Self::Cancelled]
             .into_iter()
             .find(|status| status.as_str() == text)
     }
 
-    /// Whether nothing happens any more unless someone asks.
+    /// Whether the state changes only on request.
     pub const fn is_final(self) -> bool {
         matches!(self, Self::Completed | Self::Failed | Self::Cancelled)
     }
@@ -55,24 +53,20 @@ impl fmt::Display for RunStatus {
     }
 }
 
-/// How an attempt ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum End {
-    /// DCE ended in order and everything it wrote is committed.
+pub enum AttemptEnd {
+    /// DCE ended in order, and all its output is committed.
     Completed,
-    /// It failed; `retryable` says whether trying again can help.
-    Failed {
-        /// See [`super::failure::FailureKind::is_retryable`].
-        retryable: bool,
-    },
+    /// `retryable`: see [`super::failure::FailureKind::is_retryable`].
+    Failed { retryable: bool },
     /// The worker stopped DCE in order: a soft stop, or a cancel.
     HandedBack,
-    /// The worker was not heard of for a lease.
+    /// The worker sent no heartbeat for the time of a lease.
     LeaseExpired,
 }
 
-impl End {
-    /// As stored in the history.
+impl AttemptEnd {
+    /// The name in the history.
     pub const fn outcome(self) -> &'static str {
         match self {
             Self::Completed => "completed",
@@ -83,35 +77,28 @@ impl End {
     }
 }
 
-/// What of a run the decisions depend on.
+/// The facts of a run that decide about its next state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Run {
-    /// Its status.
     pub status: RunStatus,
     /// Claims so far: the fence. Only grows.
     pub attempt: u32,
     /// Failures in a row without progress: the budget.
     pub failures: u32,
-    /// At so many failures the run is given up.
+    /// Number of failures at which the run fails.
     pub max_attempts: u32,
-    /// Whether a task calls it.
+    /// Whether it has a task.
     pub admitted: bool,
 }
 
-/// What happens to a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Event {
+pub enum RunEvent {
     /// A place is free.
     Admit,
     /// A worker fetched its task.
     Claim,
     /// The attempt ends; `progressed`: its cursor is not the one it began with.
-    End {
-        /// How.
-        end: End,
-        /// Whether the cursor moved.
-        progressed: bool,
-    },
+    End { end: AttemptEnd, progressed: bool },
     /// The client cancels the export.
     Cancel,
     /// The client retries the export.
@@ -119,27 +106,26 @@ pub enum Event {
 }
 
 impl Run {
-    /// The run after the event; `None` when the event finds nothing to do.
-    /// `cancel_requested`: a cancel of the export is outstanding at that moment.
+    /// The run after the event; `None`: the event does not apply. `cancel_requested`: a cancel of the export is outstanding.
     #[must_use]
-    pub fn after(self, event: Event, cancel_requested: bool) -> Option<Self> {
+    pub fn after(self, event: RunEvent, cancel_requested: bool) -> Option<Self> {
         use RunStatus::{Cancelled, Failed, Pending, Running};
         match event {
-            Event::Admit => {
+            RunEvent::Admit => {
                 (self.status == Pending && !self.admitted).then_some(Self { admitted: true, ..self })
             }
-            Event::Claim if self.status != Pending || !self.admitted => None,
-            Event::Claim if cancel_requested => Some(Self { status: Cancelled, admitted: false, ..self }),
-            Event::Claim => {
+            RunEvent::Claim if self.status != Pending || !self.admitted => None,
+            RunEvent::Claim if cancel_requested => Some(Self { status: Cancelled, admitted: false, ..self }),
+            RunEvent::Claim => {
                 Some(Self { status: Running, admitted: false, attempt: self.attempt + 1, ..self })
             }
-            Event::End { end, progressed } => {
+            RunEvent::End { end, progressed } => {
                 (self.status == Running).then(|| self.ended(end, progressed, cancel_requested))
             }
-            Event::Cancel => {
+            RunEvent::Cancel => {
                 (self.status == Pending).then_some(Self { status: Cancelled, admitted: false, ..self })
             }
-            Event::Retry => matches!(self.status, Failed | Cancelled).then_some(Self {
+            RunEvent::Retry => matches!(self.status, Failed | Cancelled).then_some(Self {
                 status: Pending,
                 failures: 0,
                 ..self
@@ -147,48 +133,47 @@ impl Run {
         }
     }
 
-    fn ended(self, end: End, progressed: bool, cancel_requested: bool) -> Self {
-        let costs = matches!(end, End::Failed { .. } | End::LeaseExpired);
-        // Progress clears the budget: a long channel may lose its connection a hundred times.
+    fn ended(self, end: AttemptEnd, progressed: bool, cancel_requested: bool) -> Self {
+        let costs = matches!(end, AttemptEnd::Failed { .. } | AttemptEnd::LeaseExpired);
+        // Progress resets the budget: a long channel may lose its connection a hundred times.
         let failures = if progressed { 0 } else { (self.failures + u32::from(costs)).min(self.max_attempts) };
         let exhausted = failures >= self.max_attempts;
         let status = match end {
-            End::Completed => RunStatus::Completed,
-            // Asked for, a cancel beats every other end: a DCE stopped for it looks like a failure.
+            AttemptEnd::Completed => RunStatus::Completed,
+            // A cancel takes precedence over any other end: a DCE that was stopped for it looks like a failure.
             _ if cancel_requested => RunStatus::Cancelled,
-            End::Failed { retryable: false } => RunStatus::Failed,
-            End::Failed { retryable: true } | End::LeaseExpired if exhausted => RunStatus::Failed,
-            End::Failed { retryable: true } | End::LeaseExpired | End::HandedBack => RunStatus::Pending,
+            AttemptEnd::Failed { retryable: false } => RunStatus::Failed,
+            AttemptEnd::Failed { retryable: true } | AttemptEnd::LeaseExpired if exhausted => {
+                RunStatus::Failed
+            }
+            AttemptEnd::Failed { retryable: true } | AttemptEnd::LeaseExpired | AttemptEnd::HandedBack => {
+                RunStatus::Pending
+            }
         };
         Self { status, failures, ..self }
     }
 }
 
-/// How the runs of an export stand, counted.
+/// Counts of an export's runs by status.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Tally {
+pub struct RunCounts {
     /// Pending and running.
     pub open: u64,
-    /// Failed.
     pub failed: u64,
-    /// Cancelled.
     pub cancelled: u64,
-    /// Whether any was ever claimed.
     pub any_claimed: bool,
 }
 
-impl Tally {
-    /// Counts runs.
-    pub fn of(runs: impl IntoIterator<Item = Run>) -> Self {
-        runs.into_iter().fold(Self::default(), |tally, run| Self {
-            open: tally.open + u64::from(!run.status.is_final()),
-            failed: tally.failed + u64::from(run.status == RunStatus::Failed),
-            cancelled: tally.cancelled + u64::from(run.status == RunStatus::Cancelled),
-            any_claimed: tally.any_claimed || run.attempt > 0,
+impl RunCounts {
+    pub fn new(runs: impl IntoIterator<Item = Run>) -> Self {
+        runs.into_iter().fold(Self::default(), |counts, run| Self {
+            open: counts.open + u64::from(!run.status.is_final()),
+            failed: counts.failed + u64::from(run.status == RunStatus::Failed),
+            cancelled: counts.cancelled + u64::from(run.status == RunStatus::Cancelled),
+            any_claimed: counts.any_claimed || run.attempt > 0,
         })
     }
 
-    /// The export's status.
     pub const fn status(self) -> ExportStatus {
         match self {
             Self { open: 1.., any_claimed: false, .. } => RunStatus::Pending,
@@ -207,29 +192,29 @@ mod tests {
     const RUNNING: Run =
         Run { status: RunStatus::Running, attempt: 1, failures: 0, max_attempts: 2, admitted: false };
 
-    fn end(run: Run, end: End, progressed: bool, cancel: bool) -> Run {
-        run.after(Event::End { end, progressed }, cancel).unwrap()
+    fn end(run: Run, end: AttemptEnd, progressed: bool, cancel: bool) -> Run {
+        run.after(RunEvent::End { end, progressed }, cancel).unwrap()
     }
 
     #[test]
     fn the_budget_is_spent_by_failures_without_progress_only() {
-        let retryable = End::Failed { retryable: true };
+        let retryable = AttemptEnd::Failed { retryable: true };
         let once = end(RUNNING, retryable, false, false);
         assert_eq!((once.status, once.failures), (RunStatus::Pending, 1));
         let again = Run { status: RunStatus::Running, ..once };
         assert_eq!(end(again, retryable, false, false).status, RunStatus::Failed);
         assert_eq!(end(again, retryable, true, false).failures, 0);
-        assert_eq!(end(again, End::HandedBack, false, false).failures, 1);
-        assert_eq!(end(again, End::LeaseExpired, false, false).status, RunStatus::Failed);
+        assert_eq!(end(again, AttemptEnd::HandedBack, false, false).failures, 1);
+        assert_eq!(end(again, AttemptEnd::LeaseExpired, false, false).status, RunStatus::Failed);
     }
 
     #[test]
     fn a_cancel_beats_every_end_but_completion() {
         for (how, expected) in [
-            (End::Completed, RunStatus::Completed),
-            (End::Failed { retryable: false }, RunStatus::Cancelled),
-            (End::HandedBack, RunStatus::Cancelled),
-            (End::LeaseExpired, RunStatus::Cancelled),
+            (AttemptEnd::Completed, RunStatus::Completed),
+            (AttemptEnd::Failed { retryable: false }, RunStatus::Cancelled),
+            (AttemptEnd::HandedBack, RunStatus::Cancelled),
+            (AttemptEnd::LeaseExpired, RunStatus::Cancelled),
         ] {
             assert_eq!(end(RUNNING, how, false, true).status, expected);
         }
@@ -239,7 +224,7 @@ mod tests {
     fn the_export_is_derived_from_its_runs() {
         use RunStatus::{Cancelled, Completed, Failed, Pending, Running};
         let run = |status, attempt| Run { status, attempt, ..RUNNING };
-        let status = |runs: &[Run]| Tally::of(runs.iter().copied()).status();
+        let status = |runs: &[Run]| RunCounts::new(runs.iter().copied()).status();
         assert_eq!(status(&[run(Pending, 0), run(Cancelled, 0)]), Pending);
         assert_eq!(status(&[run(Pending, 0), run(Completed, 1)]), Running);
         assert_eq!(status(&[run(Pending, 1)]), Running);

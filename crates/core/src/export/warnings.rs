@@ -1,22 +1,21 @@
-//! What deserves a look although the export completed: what DCE loses in silence, and what the archive changed.
+//! Warnings of exports that completed: about data that DCE loses silently, and about changes that the archive made.
 //!
-//! The numbers are kept in the warnings themselves, so a later attempt reads them back from there.
+//! The counters are stored in the warnings themselves; a later attempt reads them from there.
 
 use serde_json::{Value, json};
 
 use crate::ids::Snowflake;
 
-/// Declares the warnings once: code, what was found, what to do.
+/// Declares the warnings once: code, message, action.
 macro_rules! warnings {
     ($($(#[$doc:meta])* $name:ident = $code:literal, $message:literal, $action:literal;)*) => {
-        /// Every warning an export can have. The code is what clients and tables see.
+        /// A class of warnings. Clients and tables see its code.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         pub enum WarningKind {
             $($(#[$doc])* $name,)*
         }
 
         impl WarningKind {
-            /// All of them, for documentation and tests.
             pub const ALL: &'static [Self] = &[$(Self::$name,)*];
 
             /// The stable code, e.g. `content_blank`.
@@ -24,12 +23,12 @@ macro_rules! warnings {
                 match self { $(Self::$name => $code,)* }
             }
 
-            /// What was found, one sentence.
+            /// One sentence about the finding.
             pub const fn message(self) -> &'static str {
                 match self { $(Self::$name => $message,)* }
             }
 
-            /// What the user can do.
+            /// The remedy.
             pub const fn action(self) -> &'static str {
                 match self { $(Self::$name => $action,)* }
             }
@@ -38,57 +37,54 @@ macro_rules! warnings {
 }
 
 warnings! {
-    /// A message of a person without text and without anything else.
+    /// Messages of people without text or any other content.
     ContentBlank = "content_blank",
         "Messages written by people are blank.",
-        "Enable the Message Content intent for the bot in Discord's developer portal, delete these messages from the archive, then export again. Polls look the same and stay blank: DiscordChatExporter does not export them.";
-    /// A reaction lists fewer users than it counts.
+        "Enable the Message Content intent for the bot in Discord's developer portal, delete these messages from the archive, then export again. Polls look the same and remain blank: DiscordChatExporter does not export them.";
     ReactionUsersMissing = "reaction_users_missing",
         "Some reactions list fewer users than they count.",
         "If Discord refused a list for a while, delete these messages from the archive, then export again. Super reactions can be counted without being listed.";
     /// Characters were replaced by U+FFFD.
     Repaired = "repaired",
         "Some messages held characters that Postgres cannot store; each was replaced by U+FFFD.",
-        "Nothing to do: these are NUL and broken halves of characters.";
-    /// Nothing came, and DCE did not say why.
+        "Nothing to do: these are NUL and unpaired surrogates.";
+    /// No message arrived, and DCE reported no reason.
     EmptyWithoutReason = "empty_without_reason",
         "The export completed without a single message, and Discord gave no reason.",
         "If there should be messages in this range, give the bot the permission Read Message History: without it Discord answers with an empty list.";
-    /// The users of a giant's reactions were left out.
     MessageShortened = "message_shortened",
         "Messages larger than 16 MB were stored without the users of their reactions.",
-        "Nothing to do: everything else of them is kept, and each reaction still has its count.";
-    /// What was erased for good came again.
+        "Nothing to do: all their other parts are kept, and each reaction still has its count.";
     ErasedMessages = "erased_messages",
-        "Some messages were left out because they, their author or their channel were erased from this archive.",
-        "Nothing to do if that is meant. To let them in again, delete the row from the table erasures, then export again.";
+        "Some messages were skipped because they, their author or their channel were erased from this archive.",
+        "Nothing to do if that is intended. To archive them again, delete the row from the table erasures, then export again.";
 }
 
 impl WarningKind {
-    /// As stored in `warnings` columns and shown to clients.
+    /// The JSON of `warnings` columns and of the API.
     pub fn to_json(self) -> Value {
         json!({ "code": self.code(), "message": self.message(), "action": self.action() })
     }
 
-    fn counted(self, count: u64) -> Value {
+    fn with_count(self, count: u64) -> Value {
         let mut json = self.to_json();
         json["count"] = count.into();
         json
     }
 }
 
-/// Ids that a warning names at most.
-const NAMED: usize = 20;
+/// Maximum number of ids in a warning.
+const MAX_IDS: usize = 20;
 
-/// The first ids of many. Without an allocation, because every batch has one.
+/// The first ids of any number. Without an allocation, because each batch has one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FirstIds {
-    ids: [Snowflake; NAMED],
+    ids: [Snowflake; MAX_IDS],
     len: usize,
 }
 
 impl FirstIds {
-    /// Adds an id if there is room.
+    /// Adds an id if there is space.
     pub fn push(&mut self, id: Snowflake) {
         if let Some(free) = self.ids.get_mut(self.len) {
             *free = id;
@@ -96,7 +92,6 @@ impl FirstIds {
         }
     }
 
-    /// Those there are.
     pub fn as_slice(&self) -> &[Snowflake] {
         &self.ids[..self.len]
     }
@@ -104,7 +99,7 @@ impl FirstIds {
 
 impl Default for FirstIds {
     fn default() -> Self {
-        Self { ids: [Snowflake::new(0); NAMED], len: 0 }
+        Self { ids: [Snowflake::new(0); MAX_IDS], len: 0 }
     }
 }
 
@@ -114,35 +109,33 @@ impl Extend<Snowflake> for FirstIds {
     }
 }
 
-/// What was noticed about messages, of one message or of any number.
+/// Counters behind the warnings, for one message or for any number.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counters {
-    /// Messages of people that are blank.
     pub blank: u64,
     /// Messages with a reaction that lists fewer users than it counts.
     pub reactions_short: u64,
-    /// How many users are missing there.
+    /// Number of users missing there.
     pub reaction_users_missing: u64,
     /// Messages stored without the users of their reactions.
     pub shortened: u64,
-    /// How many users were left out there.
-    pub users_left_out: u64,
-    /// Which messages these are.
+    /// Number of users omitted there.
+    pub users_omitted: u64,
     pub shortened_ids: FirstIds,
-    /// Messages that were not stored because they are erased.
+    /// Messages skipped because they are erased.
     pub erased: u64,
 }
 
 impl Counters {
-    /// Counts what others have noticed of later messages.
+    /// Adds the counters of later messages.
     pub fn add(&mut self, later: &Self) {
         self.blank += later.blank;
         self.reactions_short += later.reactions_short;
-        // The count is whatever a document says.
+        // A document may contain any count.
         self.reaction_users_missing =
             self.reaction_users_missing.saturating_add(later.reaction_users_missing);
         self.shortened += later.shortened;
-        self.users_left_out += later.users_left_out;
+        self.users_omitted += later.users_omitted;
         self.shortened_ids.extend(later.shortened_ids.as_slice().iter().copied());
         self.erased += later.erased;
     }
@@ -152,30 +145,30 @@ impl Counters {
     pub fn warnings(&self, repaired: u64) -> Value {
         let mut warnings = Vec::new();
         if self.blank > 0 {
-            warnings.push(WarningKind::ContentBlank.counted(self.blank));
+            warnings.push(WarningKind::ContentBlank.with_count(self.blank));
         }
         if self.reactions_short > 0 {
-            let mut warning = WarningKind::ReactionUsersMissing.counted(self.reactions_short);
+            let mut warning = WarningKind::ReactionUsersMissing.with_count(self.reactions_short);
             warning["users"] = self.reaction_users_missing.into();
             warnings.push(warning);
         }
         if repaired > 0 {
-            warnings.push(WarningKind::Repaired.counted(repaired));
+            warnings.push(WarningKind::Repaired.with_count(repaired));
         }
         if self.shortened > 0 {
-            let mut warning = WarningKind::MessageShortened.counted(self.shortened);
-            warning["users"] = self.users_left_out.into();
+            let mut warning = WarningKind::MessageShortened.with_count(self.shortened);
+            warning["users"] = self.users_omitted.into();
             warning["message_ids"] = json!(self.shortened_ids.as_slice());
             warnings.push(warning);
         }
         if self.erased > 0 {
-            warnings.push(WarningKind::ErasedMessages.counted(self.erased));
+            warnings.push(WarningKind::ErasedMessages.with_count(self.erased));
         }
         warnings.into()
     }
 
-    /// The counters behind stored warnings. What is not there is 0.
-    pub fn of(warnings: &Value) -> Self {
+    /// Reads the counters from stored warnings. Missing ones are 0.
+    pub fn from_warnings(warnings: &Value) -> Self {
         let find = |kind: WarningKind| {
             let found =
                 warnings.as_array().into_iter().flatten().find(|warning| warning["code"] == kind.code());
@@ -192,7 +185,7 @@ impl Counters {
             reactions_short: number(&reactions["count"]),
             reaction_users_missing: number(&reactions["users"]),
             shortened: number(&shortened["count"]),
-            users_left_out: number(&shortened["users"]),
+            users_omitted: number(&shortened["users"]),
             shortened_ids,
             erased: number(&find(WarningKind::ErasedMessages)["count"]),
         }
@@ -218,7 +211,7 @@ mod tests {
                 reactions_short: short,
                 reaction_users_missing: if short > 0 { missing } else { 0 },
                 shortened,
-                users_left_out: if shortened > 0 { left_out } else { 0 },
+                users_omitted: if shortened > 0 { left_out } else { 0 },
                 shortened_ids,
                 erased,
             }
@@ -227,12 +220,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn counters_come_back_from_their_warnings(counters in counters(), repaired: u64) {
-            prop_assert_eq!(Counters::of(&counters.warnings(repaired)), counters);
+        fn counters_are_read_back_from_their_warnings(counters in counters(), repaired: u64) {
+            prop_assert_eq!(Counters::from_warnings(&counters.warnings(repaired)), counters);
         }
 
         #[test]
-        fn what_attempts_count_adds_up(a in counters(), b in counters(), c in counters()) {
+        fn counters_of_attempts_add_up(a in counters(), b in counters(), c in counters()) {
             let sum = |first: Counters, second: Counters| {
                 let mut sum = first;
                 sum.add(&second);
@@ -244,13 +237,13 @@ mod tests {
     }
 
     #[test]
-    fn nothing_noticed_is_no_warning() {
+    fn zero_counters_are_no_warning() {
         assert_eq!(Counters::default().warnings(0), json!([]));
     }
 
     #[test]
-    fn a_warning_says_what_was_found_and_how_often() {
-        let mut counters = Counters { blank: 3, shortened: 25, users_left_out: 9, ..Counters::default() };
+    fn a_warning_has_message_count_and_first_ids() {
+        let mut counters = Counters { blank: 3, shortened: 25, users_omitted: 9, ..Counters::default() };
         counters.shortened_ids.extend((1..=25).map(Snowflake::new));
         let warnings = counters.warnings(2);
         let codes: Vec<_> = warnings.as_array().unwrap().iter().map(|warning| &warning["code"]).collect();
@@ -263,14 +256,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_warning_of_ours_counts_nothing() {
+    fn foreign_warnings_count_nothing() {
         for stored in [
             json!(null),
             json!([]),
             json!([{ "code": "other", "count": 5 }, 7]),
             json!([{ "code": "content_blank" }]),
         ] {
-            assert_eq!(Counters::of(&stored), Counters::default(), "{stored}");
+            assert_eq!(Counters::from_warnings(&stored), Counters::default(), "{stored}");
         }
     }
 
@@ -281,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn a_count_that_a_document_makes_up_does_not_overflow() {
+    fn an_absurd_count_in_a_document_does_not_overflow() {
         let mut sum = Counters { reaction_users_missing: u64::MAX, ..Counters::default() };
         sum.add(&sum.clone());
         assert_eq!(sum.reaction_users_missing, u64::MAX);

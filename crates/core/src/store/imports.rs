@@ -1,54 +1,50 @@
-//! Imports of files that users already have: an export whose runs are read by one process, from beginning to end.
+//! Imports of files that users already have: an export whose runs one process reads, from beginning to end.
 //!
-//! Nothing of them is queued or admitted. A run is made in the hands of its owner and leaves them once: `max_attempts` is
-//! 0, so that no failure and no expired lease makes it pending (the table refuses that too). Heartbeat, checkpoint and
-//! rescue are those of every run.
+//! Imports are neither queued nor admitted. A run is created as its owner's and ends once: `max_attempts` is 0, so that no
+//! failure and no expired lease makes it pending (a constraint forbids that too). Heartbeat, checkpoint and rescue are those of
+//! any run.
 
 use serde_json::json;
 use sqlx::postgres::{PgConnection, PgPool};
 use uuid::Uuid;
 
-use super::ends::{AttemptReport, Ending, end_attempt};
-use super::exports::settle;
-use super::runs::{ClaimedRun, Fence, RunOptions};
+use super::transitions::{AttemptReport, ClaimedRun, Fence, Finish, RunOptions, finish_attempt, settle};
 use super::{StoreError, exactly_one, repeated};
 use crate::export::admission::LEASE;
 use crate::export::failure::Failure;
-use crate::export::state::{End, RunStatus};
+use crate::export::state::{AttemptEnd, RunStatus};
 use crate::export::warnings::Counters;
 use crate::ids::Snowflake;
 
-/// The only attempt at an import's run.
+/// The number of the only attempt.
 const ATTEMPT: i32 = 1;
 
-/// A run to begin; made before, so that a repetition after a lost answer finds it.
+/// A run to begin. The caller makes its id, so that a repetition after a lost answer finds it.
 #[derive(Debug, Clone)]
 pub struct NewImport {
-    /// The export that the runs of one import have in common; made with the first of them.
+    /// The export of all runs of one import, created with the first of them.
     pub job_id: Uuid,
-    /// New.
     pub run_id: Uuid,
-    /// Who reads the file: an id that no other process has.
+    /// The process that reads the file; no other process has this id.
     pub owner: String,
-    /// The file, as it was named.
+    /// The file, as the user named it.
     pub source: String,
     /// The channel or thread that its head names.
     pub channel_id: Snowflake,
-    /// What becomes of messages that are archived already; nothing else of it applies to files.
+    /// Only `on_conflict` and `keep_versions` apply to files.
     pub options: RunOptions,
 }
 
-/// What came of it.
+/// The outcome of a begin.
 #[derive(Debug)]
 pub enum Begun {
-    /// The run is the owner's.
     Run(Box<ClaimedRun>),
-    /// A cancel of the export is asked for: nothing is begun any more.
+    /// A cancel of the export was requested: no further run begins.
     Cancelled,
 }
 
-/// Begins a run, with the export if it is the first. An export whose next run is begun before the last one ends does not
-/// end in between.
+/// Begins a run, and the export if it is the first one. An export does not end if its next run begins before the last one
+/// ends.
 pub async fn begin(pool: &PgPool, new: &NewImport) -> Result<Begun, StoreError> {
     repeated(move || async move {
         let mut tx = pool.begin().await?;
@@ -67,7 +63,7 @@ pub async fn begin(pool: &PgPool, new: &NewImport) -> Result<Begun, StoreError> 
 }
 
 impl NewImport {
-    /// The run as its owner needs it. What a window or a filter would be is empty: a file holds what it holds.
+    /// The run for its owner, without a window or a filter: an import reads the whole file.
     fn claimed(&self) -> ClaimedRun {
         ClaimedRun {
             fence: Fence { run_id: self.run_id, attempt: ATTEMPT, worker: self.owner.clone() },
@@ -96,7 +92,7 @@ async fn exists(connection: &mut PgConnection, new: &NewImport) -> Result<bool, 
     Ok(there)
 }
 
-/// With the only channel as long as there is only one. Locks the row, whether it was there or not.
+/// Inserts the export, whose `channel_id` is set while it has only one channel. Locks the row even if it exists already.
 async fn insert_export(connection: &mut PgConnection, new: &NewImport) -> Result<(), StoreError> {
     let written = sqlx::query!(
         "INSERT INTO exports AS e (job_id, channel_id, format, options) VALUES ($1, $2, 'Json', $3)
@@ -104,7 +100,7 @@ async fn insert_export(connection: &mut PgConnection, new: &NewImport) -> Result
             SET channel_id = CASE WHEN e.channel_id = excluded.channel_id THEN e.channel_id END",
         new.job_id,
         new.channel_id.to_string(),
-        // Nobody knows whether the file was whole when it was exported, or since.
+        // Nobody knows whether the file was complete when it was exported, or still is.
         json!({
             "import": true,
             "source_complete": "unknown",
@@ -144,7 +140,7 @@ async fn insert_run(connection: &mut PgConnection, new: &NewImport) -> Result<()
     .execute(&mut *connection)
     .await?;
     exactly_one("insert run", written.rows_affected())?;
-    let noted = sqlx::query!(
+    let inserted = sqlx::query!(
         "INSERT INTO export_attempts (run_id, attempt, worker) VALUES ($1, $2, $3)",
         new.run_id,
         ATTEMPT,
@@ -152,64 +148,52 @@ async fn insert_run(connection: &mut PgConnection, new: &NewImport) -> Result<()
     )
     .execute(connection)
     .await?;
-    exactly_one("insert attempt", noted.rows_affected())
+    exactly_one("insert attempt", inserted.rows_affected())
 }
 
-/// Every message of the file is committed.
+/// Completes a run whose messages are all committed.
 pub async fn complete(pool: &PgPool, fence: &Fence) -> Result<RunStatus, StoreError> {
     let report = AttemptReport::default();
-    let ending = Ending { end: End::Completed, failure: None, jitter: 0.0, report: &report };
-    end_attempt(pool, fence, &ending, None).await
+    let finish = Finish { end: AttemptEnd::Completed, failure: None, jitter: 0.0, report: &report };
+    finish_attempt(pool, fence, &finish, None).await
 }
 
-/// Something did not go in; what did is kept. While a cancel is asked for the run is cancelled.
+/// Fails a run; its committed messages stay. Cancels it if a cancel is requested.
 pub async fn fail(pool: &PgPool, fence: &Fence, failure: &Failure) -> Result<RunStatus, StoreError> {
     let report = AttemptReport::default();
-    let ending = Ending {
-        end: End::Failed { retryable: false },
+    let finish = Finish {
+        end: AttemptEnd::Failed { retryable: false },
         failure: Some(failure),
         jitter: 0.0,
         report: &report,
     };
-    end_attempt(pool, fence, &ending, None).await
+    finish_attempt(pool, fence, &finish, None).await
 }
 
-/// What of a run's messages is stored.
+/// Counts of a run's stored messages.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Counts {
+pub struct ImportCounts {
     /// Read and committed.
     pub messages: i64,
-    /// New ones among them.
     pub inserted: i64,
-    /// Archived ones among them that were replaced.
+    /// Archived messages that were replaced.
     pub updated: i64,
-    /// Those that are erased, and were left out.
+    /// Messages skipped because they are erased.
     pub erased: u64,
 }
 
-/// As the run's row says.
-pub async fn counts(pool: &PgPool, run_id: Uuid) -> Result<Counts, StoreError> {
+/// Reads the counts of a run.
+pub async fn counts(pool: &PgPool, run_id: Uuid) -> Result<ImportCounts, StoreError> {
     let row = sqlx::query!(
         "SELECT message_count, inserted_count, updated_count, warnings FROM export_channels WHERE id = $1",
         run_id
     )
     .fetch_one(pool)
     .await?;
-    Ok(Counts {
+    Ok(ImportCounts {
         messages: row.message_count,
         inserted: row.inserted_count,
         updated: row.updated_count,
-        erased: Counters::of(&row.warnings).erased,
+        erased: Counters::from_warnings(&row.warnings).erased,
     })
-}
-
-/// Whether the export is an import. Its runs are all of one kind, and kinds never change.
-pub(crate) async fn is_import(connection: &mut PgConnection, job_id: Uuid) -> Result<bool, StoreError> {
-    let is_import = sqlx::query_scalar!(
-        r#"SELECT EXISTS (SELECT FROM export_channels WHERE job_id = $1 AND kind = 'import') AS "import!""#,
-        job_id
-    )
-    .fetch_one(connection)
-    .await?;
-    Ok(is_import)
 }

@@ -1,4 +1,4 @@
-//! Workers, as they announce themselves.
+//! Workers that have registered.
 
 use std::time::Duration;
 
@@ -14,26 +14,23 @@ use crate::queue;
 pub struct Worker {
     /// New at every process start.
     pub id: String,
-    /// Where it runs.
     pub host: String,
-    /// Of this program.
     pub version: String,
-    /// Of its DCE.
     pub dce_version: String,
-    /// Runs at a time.
+    /// Maximum number of concurrent runs.
     pub slots: u32,
 }
 
-/// Whether a worker takes runs. Those that do not have no places to give.
+/// Whether a worker claims runs. The slots of one that does not are not counted for admission.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Readiness {
-    /// It was asked to end.
+    /// It is shutting down.
     pub draining: bool,
-    /// What keeps it from starting runs: [`FailureKind::InvalidToken`] or [`FailureKind::DiskFull`].
+    /// The reason why it starts no runs: [`FailureKind::InvalidToken`] or [`FailureKind::DiskFull`].
     pub problem: Option<FailureKind>,
 }
 
-/// Says that the worker is there; again after the row was pruned.
+/// Registers a worker or renews its registration, also after its row was pruned.
 pub async fn register(pool: &PgPool, worker: &Worker, readiness: Readiness) -> Result<(), StoreError> {
     queue::register_worker(pool, &worker.id).await?;
     let written = sqlx::query!(
@@ -53,13 +50,13 @@ pub async fn register(pool: &PgPool, worker: &Worker, readiness: Readiness) -> R
     exactly_one("register worker", written.rows_affected())
 }
 
-/// Takes the worker off the list when it ends in order.
+/// Removes a worker that ends in order.
 pub async fn deregister(pool: &PgPool, worker: &str) -> Result<(), StoreError> {
     sqlx::query!("DELETE FROM workers WHERE id = $1", worker).execute(pool).await?;
     Ok(())
 }
 
-/// Workers that were heard of within a lease.
+/// Workers whose last heartbeat is younger than a lease.
 pub async fn live(pool: &PgPool) -> Result<Vec<Readiness>, StoreError> {
     let rows = sqlx::query!(
         "SELECT draining, problem FROM workers
@@ -77,8 +74,8 @@ pub async fn live(pool: &PgPool) -> Result<Vec<Readiness>, StoreError> {
         .collect())
 }
 
-/// Forgets workers not seen for `age`, which is well above a lease; the queue does once their last task is pruned.
-/// Returns how many. Any number of workers may do so at once.
+/// Deletes workers not seen for `age`, which is well above a lease; in the queue, once their last task is pruned. Returns their
+/// number. Safe to run in several workers at once.
 pub async fn prune(pool: &PgPool, age: Duration) -> Result<u64, StoreError> {
     let deleted = sqlx::query!(
         "DELETE FROM workers WHERE id = ANY (ARRAY(

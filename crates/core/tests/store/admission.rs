@@ -1,13 +1,10 @@
-//! Who may start, in which order, and never too many at once.
+//! Which runs are admitted, in which order, and never too many at once.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
 
 use dce_core::export::admission::AdmissionLimit;
-use dce_core::store::ends::{complete, hand_back};
-use dce_core::store::exports::{self, NewExport};
-use dce_core::store::reconcile::reconcile;
-use dce_core::store::runs::{Claim, claim};
+use dce_core::store::transitions::{self, Claim, NewExport, claim, complete, hand_back, reconcile};
 use dce_core::store::workers::{self, Readiness, Worker};
 use sqlx::Connection;
 use uuid::Uuid;
@@ -50,7 +47,7 @@ async fn a_small_export_behind_a_huge_one_is_next() {
 }
 
 #[tokio::test]
-async fn places_are_shared_evenly_counting_what_was_just_admitted() {
+async fn places_are_shared_evenly_counting_admitted_runs() {
     let store = Store::new().await;
     let first = store.post(&(1..=10).collect::<Vec<_>>()).await;
     let others =
@@ -58,16 +55,16 @@ async fn places_are_shared_evenly_counting_what_was_just_admitted() {
     assert_eq!(store.admitted().await, HashMap::from([(first, 1)]), "without workers one place");
     store.register("w", 7).await;
     assert_eq!(store.tick(BY_SLOTS).await, 6);
-    // Seven places for three exports; the odd one goes to the run that waits longest.
+    // Seven places for three exports; the odd one goes to the run that has waited longest.
     assert_eq!(store.admitted().await, HashMap::from([(first, 3), (others[0], 2), (others[1], 2)]));
 }
 
 #[tokio::test]
-async fn the_limit_is_the_smaller_of_the_setting_and_the_slots_of_workers_that_can_take_runs() {
+async fn the_limit_is_the_smaller_of_the_setting_and_the_slots_of_ready_workers() {
     let store = Store::new().await;
     let channels: Vec<u64> = (1..=30).collect();
     let setting = |max| AdmissionLimit { max_parallel_runs: Some(max) };
-    exports::create(&store.pool, &new_export(&channels), setting(5)).await.unwrap();
+    transitions::create(&store.pool, &new_export(&channels), setting(5)).await.unwrap();
     assert_eq!(store.count(ACTIVE).await, 1, "no worker");
 
     let draining = Worker {
@@ -96,7 +93,7 @@ async fn the_limit_is_the_smaller_of_the_setting_and_the_slots_of_workers_that_c
 }
 
 #[tokio::test]
-async fn two_runs_of_one_channel_take_turns() {
+async fn two_runs_of_one_channel_never_run_at_once() {
     let store = Store::with_slots(10).await;
     let first = store.post(&[1]).await;
     let second = store.post(&[1, 2]).await;
@@ -115,14 +112,14 @@ async fn two_runs_of_one_channel_take_turns() {
         assert_eq!(store.tick(BY_SLOTS).await, 0, "the channel is busy");
         complete(&store.pool, &run.fence, &REPORT, BY_SLOTS).await.unwrap();
     }
-    // `second` has its other run going, so `third` comes before it.
+    // `second` already has a running run, so `third` comes first.
     assert_eq!(turns, [first, third, second]);
     complete(&store.pool, &other.expect("channel 2").fence, &REPORT, BY_SLOTS).await.unwrap();
     assert_eq!(store.status(second).await, "completed");
 }
 
 #[tokio::test]
-async fn what_is_not_due_waits() {
+async fn a_run_that_is_not_due_is_not_admitted() {
     let store = Store::new().await;
     store.post(&[1, 2, 3]).await;
     store.register("w", 3).await;
@@ -137,7 +134,7 @@ async fn what_is_not_due_waits() {
 }
 
 #[tokio::test]
-async fn a_run_in_other_hands_is_passed_over_without_waiting() {
+async fn a_locked_run_is_skipped_without_waiting() {
     let store = Store::new().await;
     store.post(&[1, 2, 3]).await;
     store.register("w", 2).await;
@@ -156,12 +153,12 @@ async fn a_run_in_other_hands_is_passed_over_without_waiting() {
     assert_eq!(task, None, "the next but one was admitted");
 }
 
-/// Posts, claims and ends runs, as fast as it goes.
+/// Posts, claims and ends runs as fast as possible.
 async fn bustle(store: &Store, actor: u64) {
     for round in 0..12 {
         let channels = [100 * actor + round, 1000 + round];
         let new = NewExport { max_attempts: 5, ..new_export(&channels) };
-        exports::create(&store.pool, &new, BY_SLOTS).await.unwrap();
+        transitions::create(&store.pool, &new, BY_SLOTS).await.unwrap();
         for end in 0..3 {
             let Some(task) = store.fetch("w").await else { continue };
             let Claim::Won(run) = claim(&store.pool, &task, "w").await.unwrap() else { continue };
@@ -175,7 +172,7 @@ async fn bustle(store: &Store, actor: u64) {
 }
 
 #[tokio::test]
-async fn eight_at_once_never_exceed_the_limit_and_leave_nothing_behind() {
+async fn eight_concurrent_admissions_never_exceed_the_limit_and_admit_all_runs() {
     const LIMIT: i64 = 5;
     let store = Store::with_slots(5).await;
     let bustling = async {

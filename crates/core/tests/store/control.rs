@@ -1,9 +1,8 @@
-//! What a client is told of its cancel or retry: who is woken by it, and what is answered when an answer got lost.
+//! Cancel and retry: notifications of workers, and repetition after lost answers.
 
 use dce_core::db::{DatabaseUrl, connect_control};
 use dce_core::export::state::RunStatus::{Cancelled, Completed, Failed, Pending, Running};
-use dce_core::store::control::{CANCEL_CHANNEL, Controlled, cancel, retry};
-use dce_core::store::ends::{complete, hand_back};
+use dce_core::store::transitions::{CANCEL_CHANNEL, ControlOutcome, cancel, complete, hand_back, retry};
 use dce_testkit::proxy::{Lost, Proxy};
 use sqlx::PgPool;
 use sqlx::postgres::PgListener;
@@ -13,7 +12,7 @@ use uuid::Uuid;
 use super::support::{BOUND, BY_SLOTS, REPORT, Store};
 
 impl Store {
-    /// Sessions like [`Store::pool`]'s, through a proxy.
+    /// Sessions as in [`Store::pool`], through a proxy.
     pub(crate) async fn behind(&self) -> (Proxy, PgPool) {
         let options = self.database.pool().connect_options();
         let directory = options.get_socket().expect("the test's server listens on a socket");
@@ -42,7 +41,7 @@ async fn a_lost_answer_to_a_retry_is_no_refusal() {
         let before = store.version(job_id).await;
         proxy.lose_commit(lost);
         let told = retry(&pool, job_id, BY_SLOTS).await.unwrap();
-        assert_eq!(told, Controlled::Now(Pending), "{lost:?}");
+        assert_eq!(told, ControlOutcome::Now(Pending), "{lost:?}");
         assert_eq!(store.version(job_id).await, before + 1, "done once: {lost:?}");
         cancel(&store.pool, job_id, BY_SLOTS).await.unwrap();
     }
@@ -50,13 +49,13 @@ async fn a_lost_answer_to_a_retry_is_no_refusal() {
     retry(&store.pool, job_id, BY_SLOTS).await.unwrap();
     assert_eq!(
         retry(&pool, job_id, BY_SLOTS).await.unwrap(),
-        Controlled::Refused(Pending),
+        ControlOutcome::Refused(Pending),
         "nothing was lost"
     );
 }
 
 #[tokio::test]
-async fn a_lost_answer_to_a_cancel_is_given_again() {
+async fn a_lost_answer_to_a_cancel_is_repeated() {
     let store = Store::with_slots(2).await;
     let (proxy, pool) = store.behind().await;
     let runs = store.post(&[1]).await;
@@ -65,7 +64,7 @@ async fn a_lost_answer_to_a_cancel_is_given_again() {
     for (job_id, status) in [(waits, Cancelled), (runs, Running)] {
         let before = store.version(job_id).await;
         proxy.lose_commit(Lost::Answer);
-        assert_eq!(cancel(&pool, job_id, BY_SLOTS).await.unwrap(), Controlled::Now(status));
+        assert_eq!(cancel(&pool, job_id, BY_SLOTS).await.unwrap(), ControlOutcome::Now(status));
         assert_eq!(store.version(job_id).await, before + 1, "done once");
     }
     assert_eq!(proxy.commits_lost(), 2);
@@ -73,7 +72,7 @@ async fn a_lost_answer_to_a_cancel_is_given_again() {
 }
 
 #[tokio::test]
-async fn a_new_cancel_of_what_runs_is_announced_once_and_no_other() {
+async fn only_a_new_cancel_of_a_running_export_is_announced() {
     let store = Store::with_slots(2).await;
     let mut listener = PgListener::connect(&store.database.url()).await.unwrap();
     listener.listen(CANCEL_CHANNEL).await.unwrap();
@@ -81,11 +80,11 @@ async fn a_new_cancel_of_what_runs_is_announced_once_and_no_other() {
     store.claim("w").await;
     assert_eq!(
         cancel(&store.pool, waits, BY_SLOTS).await.unwrap(),
-        Controlled::Now(Cancelled),
+        ControlOutcome::Now(Cancelled),
         "nobody runs it"
     );
     for _ in 0..2 {
-        assert_eq!(cancel(&store.pool, runs, BY_SLOTS).await.unwrap(), Controlled::Now(Running));
+        assert_eq!(cancel(&store.pool, runs, BY_SLOTS).await.unwrap(), ControlOutcome::Now(Running));
     }
     store.execute("NOTIFY dce_cancel, 'end'").await;
     for expected in [runs.to_string().as_str(), "end"] {
@@ -95,13 +94,13 @@ async fn a_new_cancel_of_what_runs_is_announced_once_and_no_other() {
 }
 
 #[tokio::test]
-async fn a_refusal_says_the_status_and_changes_nothing() {
+async fn a_refusal_has_the_status_and_changes_nothing() {
     let store = Store::with_slots(1).await;
     let completed = store.post(&[1]).await;
     complete(&store.pool, &store.claim("w").await.fence, &REPORT, BY_SLOTS).await.unwrap();
     let before = store.everything(completed).await;
-    assert_eq!(cancel(&store.pool, completed, BY_SLOTS).await.unwrap(), Controlled::Refused(Completed));
-    assert_eq!(retry(&store.pool, completed, BY_SLOTS).await.unwrap(), Controlled::Refused(Completed));
+    assert_eq!(cancel(&store.pool, completed, BY_SLOTS).await.unwrap(), ControlOutcome::Refused(Completed));
+    assert_eq!(retry(&store.pool, completed, BY_SLOTS).await.unwrap(), ControlOutcome::Refused(Completed));
     assert_eq!(store.everything(completed).await, before);
 
     let failed = store.post(&[1]).await;
@@ -115,8 +114,8 @@ async fn a_refusal_says_the_status_and_changes_nothing() {
             "UPDATE exports SET status = 'failed', finished_at = clock_timestamp() WHERE status = 'pending'",
         )
         .await;
-    assert_eq!(cancel(&store.pool, failed, BY_SLOTS).await.unwrap(), Controlled::Refused(Failed));
+    assert_eq!(cancel(&store.pool, failed, BY_SLOTS).await.unwrap(), ControlOutcome::Refused(Failed));
     let nobody = Uuid::now_v7();
-    assert_eq!(cancel(&store.pool, nobody, BY_SLOTS).await.unwrap(), Controlled::Unknown);
-    assert_eq!(retry(&store.pool, nobody, BY_SLOTS).await.unwrap(), Controlled::Unknown);
+    assert_eq!(cancel(&store.pool, nobody, BY_SLOTS).await.unwrap(), ControlOutcome::NotFound);
+    assert_eq!(retry(&store.pool, nobody, BY_SLOTS).await.unwrap(), ControlOutcome::NotFound);
 }

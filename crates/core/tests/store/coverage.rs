@@ -1,16 +1,15 @@
-//! How far a channel is archived without a gap: `covered_to_id`.
+//! `covered_to_id`: how far a channel is archived without a gap.
 
 use chrono::{DateTime, Utc};
 use dce_core::export::failure::{Failure, FailureKind};
 use dce_core::ids::Snowflake;
-use dce_core::store::channels::{self, Channel, Described};
-use dce_core::store::ends;
-use dce_core::store::exports::NewExport;
+use dce_core::store::batches::channel::{self, Channel, DescriptionAge};
+use dce_core::store::transitions::{self, NewExport};
 use serde_json::json;
 
 use super::support::{BY_SLOTS, REPORT, Store, new_export};
 
-/// A moment and the last id before it.
+/// A time and the last id before it.
 const START: &str = "2024-07-03T09:50:40Z";
 
 fn start() -> DateTime<Utc> {
@@ -21,7 +20,7 @@ fn last_before_start() -> u64 {
     Snowflake::first_at(start()).unwrap().before().get()
 }
 
-/// A store with one known channel, 1, covered so far.
+/// A store with one known channel, 1, and its coverage.
 async fn covered(to: Option<u64>) -> Store {
     let store = Store::with_slots(1).await;
     let channel = Channel {
@@ -35,7 +34,7 @@ async fn covered(to: Option<u64>) -> Store {
         category: None,
     };
     let mut connection = store.pool.acquire().await.unwrap();
-    channels::upsert(&mut connection, &channel, Described::Now, 0).await.unwrap();
+    channel::upsert(&mut connection, &channel, DescriptionAge::Current, 0).await.unwrap();
     sqlx::query("UPDATE channels SET covered_to_id = $1")
         .bind(to.map(|id| id.to_string()))
         .execute(&mut *connection)
@@ -46,14 +45,14 @@ async fn covered(to: Option<u64>) -> Store {
 }
 
 impl Store {
-    /// Completes an export of channel 1 with this cursor; what the channel is covered to then.
+    /// Completes an export of channel 1 with this cursor and returns the channel's coverage.
     async fn complete_up_to(&self, new: NewExport, cursor: Option<u64>) -> Option<u64> {
         self.post_new(&new).await;
         let run = self.claim("w").await;
         if let Some(cursor) = cursor {
             self.reach(&run.fence, cursor, 1).await;
         }
-        ends::complete(&self.pool, &run.fence, &REPORT, BY_SLOTS).await.unwrap();
+        transitions::complete(&self.pool, &run.fence, &REPORT, BY_SLOTS).await.unwrap();
         self.covered_to().await
     }
 
@@ -97,7 +96,7 @@ async fn a_filtered_run_covers_nothing() {
 }
 
 #[tokio::test]
-async fn a_run_that_begins_above_leaves_a_gap_and_covers_nothing() {
+async fn a_run_that_begins_above_the_coverage_covers_nothing() {
     let cursor = last_before_start() + 1000;
     for (before, expected) in [
         (None, None),
@@ -123,6 +122,6 @@ async fn only_a_completed_run_covers() {
     store.reach(&run.fence, 500, 1).await;
     assert_eq!(store.covered_to().await, None);
     let failure = Failure::new(FailureKind::MissingAccess);
-    ends::fail(&store.pool, &run.fence, &failure, 0.5, &REPORT, BY_SLOTS).await.unwrap();
+    transitions::fail(&store.pool, &run.fence, &failure, 0.5, &REPORT, BY_SLOTS).await.unwrap();
     assert_eq!(store.covered_to().await, None);
 }

@@ -1,26 +1,26 @@
 //! The store, the queue and the schema against a real Postgres, as workers and the API use them.
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test ends where its story breaks")]
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test ends at its first failure")]
 
 mod admission;
-mod archive;
+mod archive_fixture;
+mod batch_lookups;
+mod concurrent_transitions;
 mod control;
 mod coverage;
-mod erasing;
+mod export_lists;
 mod fences;
 mod imports;
-mod listing;
-mod looks;
-mod pruning;
+mod lock_order;
+mod page_plans;
+mod pages;
+mod prune;
+mod purge;
 mod queue;
-mod races;
-mod reading;
-mod reading_plans;
+mod queue_pruning;
 mod rescue;
-mod retention;
 mod schema;
-mod sessions;
-mod states;
-mod stories;
+mod session_reuse;
+mod state_machine;
 mod support;
 mod warnings;
 mod windows;

@@ -1,20 +1,20 @@
-//! A task is only a call: the run decides whether it is answered.
+//! Tasks are references: the run decides whether one is claimed.
 
 use std::collections::HashSet;
 
 use dce_core::db::DatabaseUrl;
-use dce_core::notices::{Notice, Notices};
+use dce_core::notifications::{Listener, Notification};
 use dce_core::queue::Task;
-use dce_core::store::runs::{self, Claim};
-use dce_core::store::{StoreError, control, exports, reconcile};
+use dce_core::store::StoreError;
+use dce_core::store::transitions::{self, Claim};
 use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::support::{BOUND, BY_SLOTS, Store, new_export};
 
-/// Claims with a task that must be refused and forgotten.
+/// Claims with a task that must be refused.
 async fn assert_stale(store: &Store, task: &Task) {
-    let claim = runs::claim(&store.pool, task, "w").await.unwrap();
+    let claim = transitions::claim(&store.pool, task, "w").await.unwrap();
     assert!(matches!(claim, Claim::Nothing), "{claim:?}");
     let status: String = sqlx::query_scalar("SELECT status FROM apalis.jobs WHERE id = $1")
         .bind(&task.id)
@@ -25,12 +25,12 @@ async fn assert_stale(store: &Store, task: &Task) {
 }
 
 #[tokio::test]
-async fn a_task_whose_run_has_another_by_now_is_acknowledged_and_forgotten() {
+async fn a_stale_task_is_acknowledged_without_a_claim() {
     let store = Store::with_slots(1).await;
     let job_id = store.post(&[1]).await;
     let stale = store.fetch("w").await.expect("a task");
-    control::cancel(&store.pool, job_id, BY_SLOTS).await.unwrap();
-    control::retry(&store.pool, job_id, BY_SLOTS).await.unwrap();
+    transitions::cancel(&store.pool, job_id, BY_SLOTS).await.unwrap();
+    transitions::retry(&store.pool, job_id, BY_SLOTS).await.unwrap();
 
     let before = store.everything(job_id).await;
     assert_stale(&store, &stale).await;
@@ -44,14 +44,14 @@ async fn a_task_of_an_ended_export_is_acknowledged_and_changes_nothing() {
     let store = Store::with_slots(1).await;
     let job_id = store.post(&[1]).await;
     let stale = store.fetch("w").await.expect("a task");
-    control::cancel(&store.pool, job_id, BY_SLOTS).await.unwrap();
+    transitions::cancel(&store.pool, job_id, BY_SLOTS).await.unwrap();
     let before = store.everything(job_id).await;
     assert_stale(&store, &stale).await;
     assert_eq!(store.everything(job_id).await, before);
 }
 
 #[tokio::test]
-async fn tasks_that_nobody_here_wrote_stop_no_worker() {
+async fn foreign_tasks_stop_no_worker() {
     let store = Store::with_slots(1).await;
     let job_id = store.post(&[1]).await;
     let foreign = [
@@ -118,7 +118,7 @@ async fn a_task_is_fetched_once() {
 }
 
 #[tokio::test]
-async fn lost_tasks_are_renewed_and_live_ones_left_alone() {
+async fn only_lost_tasks_are_renewed() {
     let store = Store::with_slots(5).await;
     store.post(&[1, 2, 3, 4, 5]).await;
     let mut fetched = Vec::new();
@@ -134,13 +134,16 @@ async fn lost_tasks_are_renewed_and_live_ones_left_alone() {
     change("UPDATE apalis.jobs SET lock_at = clock_timestamp() - interval '21 s' WHERE id = $1", &forgotten)
         .await;
 
-    let done_now = reconcile::reconcile(&store.pool, BY_SLOTS).await.unwrap();
+    let done_now = transitions::reconcile(&store.pool, BY_SLOTS).await.unwrap();
     assert_eq!((done_now.renewed, done_now.admitted), (3, 0));
-    let again = reconcile::reconcile(&store.pool, BY_SLOTS).await.unwrap();
+    let again = transitions::reconcile(&store.pool, BY_SLOTS).await.unwrap();
     assert_eq!((again.renewed, again.admitted), (0, 0), "renewed once");
 
-    assert!(matches!(runs::claim(&store.pool, &forgotten, "w").await.unwrap(), Claim::Nothing), "too late");
-    assert!(matches!(runs::claim(&store.pool, &fresh, "w").await.unwrap(), Claim::Won(_)));
+    assert!(
+        matches!(transitions::claim(&store.pool, &forgotten, "w").await.unwrap(), Claim::Nothing),
+        "too late"
+    );
+    assert!(matches!(transitions::claim(&store.pool, &fresh, "w").await.unwrap(), Claim::Won(_)));
     let mut claimed = HashSet::new();
     for _ in 0..4 {
         claimed.insert(store.claim("w").await.fence.run_id);
@@ -150,31 +153,31 @@ async fn lost_tasks_are_renewed_and_live_ones_left_alone() {
 }
 
 #[tokio::test]
-async fn whoever_listens_hears_of_an_export_when_it_is_committed() {
+async fn listeners_are_notified_when_an_export_is_committed() {
     let store = Store::with_slots(1).await;
     let url = DatabaseUrl::parse(&store.database.url()).unwrap();
-    let mut notices = Notices::listen(&url, "w").await.unwrap();
+    let mut notices = Listener::for_workers(&url, "w").await.unwrap();
     store.post(&[1]).await;
-    let notice = timeout(BOUND, notices.heard()).await.expect("in time").unwrap();
-    assert_eq!(notice, Notice::NewTask);
+    let notice = timeout(BOUND, notices.recv()).await.expect("in time").unwrap();
+    assert_eq!(notice, Notification::NewTask);
     store.claim("w").await;
 }
 
 #[tokio::test]
 async fn a_transaction_that_fails_leaves_no_task() {
     let store = Store::with_slots(4).await;
-    let refused = exports::create(&store.pool, &new_export(&[1, 2, 1]), BY_SLOTS).await;
+    let refused = transitions::create(&store.pool, &new_export(&[1, 2, 1]), BY_SLOTS).await;
     assert!(matches!(refused, Err(StoreError::Database(_))), "a channel is exported once: {refused:?}");
     let left = "SELECT (SELECT count(*) FROM exports) + (SELECT count(*) FROM export_channels) + (SELECT count(*) FROM apalis.jobs)";
     assert_eq!(store.count(left).await, 0);
 }
 
 #[tokio::test]
-async fn an_export_created_again_after_a_lost_answer_is_the_same() {
+async fn repeating_a_creation_after_a_lost_answer_creates_one_export() {
     let store = Store::with_slots(4).await;
     let new = new_export(&[1, 2]);
-    let first = exports::create(&store.pool, &new, BY_SLOTS).await.unwrap();
-    assert_eq!(exports::create(&store.pool, &new, BY_SLOTS).await.unwrap(), first);
+    let first = transitions::create(&store.pool, &new, BY_SLOTS).await.unwrap();
+    assert_eq!(transitions::create(&store.pool, &new, BY_SLOTS).await.unwrap(), first);
     assert_eq!(store.count("SELECT count(*) FROM export_channels").await, 2);
     assert_eq!(store.count("SELECT count(*) FROM apalis.jobs").await, 2);
 }

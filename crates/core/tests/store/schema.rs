@@ -1,10 +1,9 @@
-//! The migrations: what they leave closed, and where they can run.
+//! The migrations: access rights, and where they can run.
 
 use dce_core::db::{DatabaseUrl, DbError, connect_control};
 use dce_core::queue;
 use dce_core::schema::migrate;
-use dce_core::store::exports;
-use dce_core::store::runs::{self, Claim};
+use dce_core::store::transitions::{self, Claim};
 use dce_core::store::workers::{self, Worker};
 use dce_testkit::database::TestDatabase;
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, PgPool};
@@ -17,7 +16,7 @@ async fn strings(pool: &PgPool, sql: &'static str) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn every_table_has_row_level_security_and_nothing_is_granted_to_everybody() {
+async fn every_table_has_row_level_security_and_grants_nothing_to_public() {
     let store = Store::new().await;
     let tables = "SELECT relname::text FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')";
     assert!(strings(&store.pool, tables).await.len() >= 7);
@@ -42,13 +41,13 @@ async fn messages_have_no_volatile_default_because_copy_would_insert_one_by_one(
     assert_eq!(strings(&store.pool, defaults).await, ["now()"]);
 }
 
-/// A database laid out like Supabase's, and the URL of its owner, who is no superuser.
+/// A database with Supabase's layout, and the URL of its owner, who is no superuser.
 async fn like_supabase() -> (TestDatabase, String) {
     let database = TestDatabase::empty().await;
     let (name, owner) = (database.name(), format!("owner_of_{}", database.name()));
     let mut session = PgConnection::connect(&database.url()).await.unwrap();
     for role in ["anon", "authenticated", "service_role"] {
-        // Roles belong to the whole server: another test may be making them at this moment.
+        // Roles belong to the whole server: another test may be creating them at the same time.
         let create = format!(
             "DO $$ BEGIN CREATE ROLE {role}; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$"
         );
@@ -92,7 +91,7 @@ async fn on_supabase_the_owner_migrates_and_the_public_roles_see_nothing() {
                       AND has_schema_privilege(r.role, p.pronamespace, 'USAGE') AND has_function_privilege(r.role, p.oid, 'EXECUTE')";
     assert_eq!(strings(&pool, visible).await, [""; 0]);
 
-    // What the owner's later migrations make is not visible either.
+    // Tables of the owner's later migrations are not visible either.
     let mut owner = PgConnection::connect(&url).await.unwrap();
     owner.execute("CREATE TABLE later (id int); CREATE SEQUENCE later_ids").await.unwrap();
     assert_eq!(strings(&pool, visible).await, [""; 0]);
@@ -111,14 +110,14 @@ async fn on_supabase_the_owner_pushes_fetches_and_acknowledges() {
         slots: 1,
     };
     workers::register(&pool, &worker, workers::Readiness::default()).await.unwrap();
-    let created = exports::create(&pool, &new_export(&[1]), BY_SLOTS).await.unwrap();
+    let created = transitions::create(&pool, &new_export(&[1]), BY_SLOTS).await.unwrap();
     let task = queue::fetch(&pool, "w").await.unwrap().expect("a task");
-    let claim = runs::claim(&pool, &task, "w").await.unwrap();
+    let claim = transitions::claim(&pool, &task, "w").await.unwrap();
     assert!(matches!(claim, Claim::Won(run) if run.job_id == created.job_id));
     assert_eq!(strings(&pool, "SELECT status FROM apalis.jobs").await, ["Done"]);
 }
 
-/// Eight programs that start at once, then one more.
+/// Starts eight programs at once, then one more.
 async fn migrate_eight_times(url: &str) {
     let mut programs = JoinSet::new();
     for _ in 0..8 {
@@ -146,7 +145,7 @@ async fn eight_programs_that_start_at_once_on_supabase_migrate_once() {
 }
 
 #[tokio::test]
-async fn what_is_missing_or_changed_is_seen_by_the_next_program() {
+async fn a_missing_or_changed_migration_is_detected_at_the_next_start() {
     let store = Store::new().await;
     let url = store.database.url();
     let index = "SELECT coalesce(to_regclass('apalis.dce_tasks_by_age')::text, 'none')";

@@ -1,4 +1,4 @@
-//! A database with the sessions of a worker, and short words for what workers and clients do.
+//! A database with the sessions of a worker, and short names for actions of workers and clients.
 
 use std::time::Duration;
 
@@ -6,22 +6,21 @@ use dce_core::db::{DatabaseUrl, connect_control};
 use dce_core::export::admission::AdmissionLimit;
 use dce_core::ids::Snowflake;
 use dce_core::queue::{self, Task};
-use dce_core::store::ends::AttemptReport;
-use dce_core::store::exports::{self, NewExport};
-use dce_core::store::reconcile::{self, Expired};
-use dce_core::store::runs::{self, Checkpoint, Claim, ClaimedRun, Fence};
+use dce_core::store::transitions::{
+    self, AttemptReport, Checkpoint, Claim, ClaimedRun, ExpiredLease, Fence, NewExport,
+};
 use dce_core::store::workers::{self, Readiness, Worker};
 use dce_testkit::database::TestDatabase;
 use sqlx::{Connection, PgConnection, PgPool};
 use uuid::Uuid;
 
-/// What must happen happens well within this, also on a busy machine.
+/// Time limit of waits, generous for a busy machine.
 pub(crate) const BOUND: Duration = Duration::from_secs(20);
 
-/// As many runs at once as the workers have slots.
+/// Limited by the workers' slots only.
 pub(crate) const BY_SLOTS: AdmissionLimit = AdmissionLimit { max_parallel_runs: None };
 
-/// Nothing to say of an attempt.
+/// An empty report.
 pub(crate) const REPORT: AttemptReport =
     AttemptReport { dce_version: None, exit_code: None, stderr_tail: None, reported_empty: false };
 
@@ -65,30 +64,30 @@ impl Store {
     }
 
     pub(crate) async fn post_new(&self, new: &NewExport) -> Uuid {
-        exports::create(&self.pool, new, BY_SLOTS).await.unwrap().job_id
+        transitions::create(&self.pool, new, BY_SLOTS).await.unwrap().job_id
     }
 
     pub(crate) async fn fetch(&self, worker: &str) -> Option<Task> {
         queue::fetch(&self.pool, worker).await.unwrap()
     }
 
-    /// Fetches the next task, which must be there and win its run.
+    /// Fetches the next task, which must exist, and claims its run.
     pub(crate) async fn claim(&self, worker: &str) -> ClaimedRun {
         let task = self.fetch(worker).await.expect("a task");
-        match runs::claim(&self.pool, &task, worker).await.unwrap() {
+        match transitions::claim(&self.pool, &task, worker).await.unwrap() {
             Claim::Won(run) => *run,
             Claim::Nothing => panic!("a stale task"),
         }
     }
 
-    /// The calling session's checkpoint, committed.
+    /// Commits a checkpoint.
     pub(crate) async fn reach(&self, fence: &Fence, cursor: u64, message_count: i64) {
         let mut connection = self.pool.acquire().await.unwrap();
-        runs::checkpoint(&mut connection, fence, &at(cursor, message_count)).await.unwrap();
+        transitions::checkpoint(&mut connection, fence, &at(cursor, message_count)).await.unwrap();
     }
 
-    /// Lets a lease run out, as if its owner had been silent.
-    pub(crate) async fn expire(&self, run_id: Uuid) -> Expired {
+    /// Expires a lease, as if its owner had been silent.
+    pub(crate) async fn expire(&self, run_id: Uuid) -> ExpiredLease {
         sqlx::query(
             "UPDATE export_channels SET lease_expires_at = clock_timestamp() - interval '1 s' WHERE id = $1",
         )
@@ -96,11 +95,11 @@ impl Store {
         .execute(&self.pool)
         .await
         .unwrap();
-        let expired = reconcile::expired(&self.pool).await.unwrap();
+        let expired = transitions::expired_leases(&self.pool).await.unwrap();
         expired.into_iter().find(|expired| expired.run_id == run_id).expect("a running run")
     }
 
-    /// Everything the tables say of an export, without the tasks.
+    /// All rows of an export, without the tasks.
     pub(crate) async fn everything(&self, job_id: Uuid) -> serde_json::Value {
         sqlx::query_scalar(
             "SELECT jsonb_build_object('export', to_jsonb(e),
@@ -128,7 +127,7 @@ impl Store {
         sqlx::query_scalar(sql).bind(id).fetch_one(&self.pool).await.unwrap()
     }
 
-    /// The result of a query that counts.
+    /// The result of a counting query.
     pub(crate) async fn count(&self, sql: &'static str) -> i64 {
         sqlx::query_scalar(sql).fetch_one(&self.pool).await.unwrap()
     }
@@ -159,7 +158,7 @@ pub(crate) fn new_export(channels: &[u64]) -> NewExport {
     }
 }
 
-/// So many messages are committed, up to this one.
+/// A checkpoint with this cursor and number of messages.
 pub(crate) fn at(cursor: u64, message_count: i64) -> Checkpoint {
     Checkpoint { cursor: Some(Snowflake::new(cursor)), message_count, ..Checkpoint::default() }
 }

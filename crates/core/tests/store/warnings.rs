@@ -1,13 +1,11 @@
-//! What a run notices: set with the cursor, read back by the next attempt, shown with the export.
+//! Warnings of a run: set with the cursor, read by the next attempt, included in the export.
 
 use dce_core::export::failure::{Failure, FailureKind};
 use dce_core::export::state::RunStatus;
 use dce_core::export::warnings::{Counters, WarningKind};
 use dce_core::ids::Snowflake;
-use dce_core::store::ends::{self, AttemptReport};
-use dce_core::store::exports::NewExport;
-use dce_core::store::runs::{self, Checkpoint, ClaimedRun};
-use dce_core::store::{reconcile, view};
+use dce_core::store::reading::export;
+use dce_core::store::transitions::{self, AttemptReport, Checkpoint, ClaimedRun, NewExport};
 use serde_json::{Value, json};
 
 use super::support::{BY_SLOTS, REPORT, Store, at, new_export};
@@ -16,7 +14,7 @@ fn some(blank: u64) -> Counters {
     let mut counters =
         Counters { blank, reactions_short: 2, reaction_users_missing: 5, ..Counters::default() };
     counters.shortened = 1;
-    counters.users_left_out = 300_000;
+    counters.users_omitted = 300_000;
     counters.shortened_ids.push(Snowflake::new(u64::MAX));
     counters
 }
@@ -25,17 +23,17 @@ impl Store {
     async fn notice(&self, run: &ClaimedRun, cursor: u64, counters: Counters) {
         let checkpoint = Checkpoint { counters, repaired_count: 4, ..at(cursor, 10) };
         let mut connection = self.pool.acquire().await.unwrap();
-        runs::checkpoint(&mut connection, &run.fence, &checkpoint).await.unwrap();
+        transitions::checkpoint(&mut connection, &run.fence, &checkpoint).await.unwrap();
     }
 
     async fn fail(&self, run: &ClaimedRun) {
         let failure = Failure::new(FailureKind::DiscordUnavailable);
-        ends::fail(&self.pool, &run.fence, &failure, 0.0, &REPORT, BY_SLOTS).await.unwrap();
+        transitions::fail(&self.pool, &run.fence, &failure, 0.0, &REPORT, BY_SLOTS).await.unwrap();
     }
 
-    /// The warnings of a run and of its export, stored and shown.
+    /// The warnings of a run and of its export; checks the stored ones.
     async fn warnings(&self, run: &ClaimedRun) -> (Value, Value) {
-        let shown = view::find(&self.pool, run.job_id).await.unwrap().unwrap();
+        let shown = export::find(&self.pool, run.job_id).await.unwrap().unwrap();
         let stored: Value = sqlx::query_scalar("SELECT warnings FROM exports WHERE job_id = $1")
             .bind(run.job_id)
             .fetch_one(&self.pool)
@@ -49,8 +47,8 @@ impl Store {
     }
 }
 
-/// These warnings as the export shows them.
-fn of_channel(warnings: &Value, channel_id: &str) -> Value {
+/// These warnings as in the export.
+fn channel_source(warnings: &Value, channel_id: &str) -> Value {
     let named = warnings.as_array().unwrap().iter().map(|warning| {
         let mut warning = warning.clone();
         warning["channel_id"] = channel_id.into();
@@ -60,7 +58,7 @@ fn of_channel(warnings: &Value, channel_id: &str) -> Value {
 }
 
 #[tokio::test]
-async fn what_was_noticed_is_set_with_the_cursor_and_read_back_by_the_next_attempt() {
+async fn counters_are_set_with_the_cursor_and_read_by_the_next_attempt() {
     let store = Store::with_slots(1).await;
     store.post(&[1]).await;
     let first = store.claim("w").await;
@@ -69,21 +67,28 @@ async fn what_was_noticed_is_set_with_the_cursor_and_read_back_by_the_next_attem
     // Set, not added: a repeated batch counts once.
     store.notice(&first, 600, some(7)).await;
     assert_eq!(store.warnings(&first).await.0, some(7).warnings(4));
-    assert_eq!(store.warnings(&first).await.1, of_channel(&some(7).warnings(4), "1"), "shown while it runs");
+    assert_eq!(
+        store.warnings(&first).await.1,
+        channel_source(&some(7).warnings(4), "1"),
+        "shown while it runs"
+    );
 
     store.fail(&first).await;
     store.execute("UPDATE export_channels SET run_at = clock_timestamp()").await;
-    reconcile::reconcile(&store.pool, BY_SLOTS).await.unwrap();
+    transitions::reconcile(&store.pool, BY_SLOTS).await.unwrap();
     let second = store.claim("w").await;
     assert_eq!((second.counters, second.repaired_count), (some(7), 4));
     assert_eq!(store.warnings(&second).await.0, some(7).warnings(4), "a claim forgets nothing");
-    let ended = ends::complete(&store.pool, &second.fence, &REPORT, BY_SLOTS).await.unwrap();
+    let ended = transitions::complete(&store.pool, &second.fence, &REPORT, BY_SLOTS).await.unwrap();
     assert_eq!(ended, RunStatus::Completed);
-    assert_eq!(store.warnings(&second).await, (some(7).warnings(4), of_channel(&some(7).warnings(4), "1")));
+    assert_eq!(
+        store.warnings(&second).await,
+        (some(7).warnings(4), channel_source(&some(7).warnings(4), "1"))
+    );
 }
 
 #[tokio::test]
-async fn a_run_without_messages_is_suspicious_unless_somebody_said_why() {
+async fn a_run_without_messages_gets_a_warning_unless_the_reason_is_known() {
     let suspicious = json!([WarningKind::EmptyWithoutReason.to_json()]);
     let filtered = NewExport { options: json!({ "filter": "has:image" }), ..new_export(&[1]) };
     let unfiltered = NewExport { options: json!({ "filter": null, "markdown": false }), ..new_export(&[1]) };
@@ -102,15 +107,15 @@ async fn a_run_without_messages_is_suspicious_unless_somebody_said_why() {
             store.reach(&run.fence, 500, messages).await;
         }
         for _ in 0..2 {
-            // The second time as if the first one's answer had been lost.
-            ends::complete(&store.pool, &run.fence, report, BY_SLOTS).await.unwrap();
+            // The second time as after a lost first answer.
+            transitions::complete(&store.pool, &run.fence, report, BY_SLOTS).await.unwrap();
         }
-        assert_eq!(store.warnings(&run).await, (expected.clone(), of_channel(expected, "1")), "{what}");
+        assert_eq!(store.warnings(&run).await, (expected.clone(), channel_source(expected, "1")), "{what}");
     }
 }
 
 #[tokio::test]
-async fn only_a_completed_run_is_suspicious() {
+async fn only_a_completed_run_without_messages_gets_a_warning() {
     let store = Store::with_slots(1).await;
     store.post(&[1]).await;
     let run = store.claim("w").await;
@@ -119,13 +124,13 @@ async fn only_a_completed_run_is_suspicious() {
 }
 
 #[tokio::test]
-async fn an_export_shows_the_warnings_of_all_its_channels() {
+async fn an_export_has_the_warnings_of_all_its_channels() {
     let store = Store::with_slots(2).await;
     store.post(&[1, 2]).await;
     let (one, two) = (store.claim("w").await, store.claim("w").await);
     store.notice(&one, 500, some(1)).await;
     for run in [&one, &two] {
-        ends::complete(&store.pool, &run.fence, &REPORT, BY_SLOTS).await.unwrap();
+        transitions::complete(&store.pool, &run.fence, &REPORT, BY_SLOTS).await.unwrap();
     }
     let (_, shown) = store.warnings(&one).await;
     let shown = shown.as_array().unwrap().iter();

@@ -1,16 +1,14 @@
-//! Which messages a run reads is fixed when it is claimed first.
+//! The first claim of a run fixes its window.
 
 use dce_core::export::failure::{Failure, FailureKind};
 use dce_core::export::state::RunStatus;
 use dce_core::ids::Snowflake;
-use dce_core::store::exports::NewExport;
-use dce_core::store::runs::ClaimedRun;
-use dce_core::store::{control, ends};
+use dce_core::store::transitions::{self, ClaimedRun, NewExport};
 
 use super::support::{BY_SLOTS, REPORT, Store, new_export};
 
 async fn hand_back_and_claim(store: &Store, run: &ClaimedRun) -> ClaimedRun {
-    ends::hand_back(&store.pool, &run.fence, &REPORT, BY_SLOTS).await.unwrap();
+    transitions::hand_back(&store.pool, &run.fence, &REPORT, BY_SLOTS).await.unwrap();
     store.claim("w").await
 }
 
@@ -56,7 +54,7 @@ async fn the_times_of_an_export_are_those_of_its_claims_and_its_end() {
     assert!(running["export"]["started_at"].is_string() && running["export"]["finished_at"].is_null());
 
     let failure = Failure::new(FailureKind::MissingAccess);
-    let status = ends::fail(&store.pool, &run.fence, &failure, 0.0, &REPORT, BY_SLOTS).await.unwrap();
+    let status = transitions::fail(&store.pool, &run.fence, &failure, 0.0, &REPORT, BY_SLOTS).await.unwrap();
     assert_eq!(status, RunStatus::Failed);
     let failed = store.everything(job_id).await;
     assert_eq!(failed["export"]["started_at"], running["export"]["started_at"]);
@@ -71,7 +69,7 @@ async fn the_times_of_an_export_are_those_of_its_claims_and_its_end() {
 async fn an_export_that_never_ran_has_no_start_and_no_duration() {
     let store = Store::with_slots(1).await;
     let job_id = store.post(&[1]).await;
-    control::cancel(&store.pool, job_id, BY_SLOTS).await.unwrap();
+    transitions::cancel(&store.pool, job_id, BY_SLOTS).await.unwrap();
     let cancelled = &store.everything(job_id).await["export"];
     assert!(cancelled["finished_at"].is_string());
     assert_eq!((&cancelled["started_at"], &cancelled["duration_ms"]), (&().into(), &().into()));

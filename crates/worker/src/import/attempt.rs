@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use dce_core::export::failure::{Failure, FailureKind};
-use dce_core::store::runs::ClaimedRun;
+use dce_core::store::transitions::ClaimedRun;
 use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;

@@ -10,8 +10,9 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use dce_core::db::{self, PgPool};
 use dce_core::export::state::RunStatus;
-use dce_core::store::imports::{self, Begun, Counts, NewImport};
-use dce_core::store::runs::{ClaimedRun, Fence, HEARTBEAT, RunOptions};
+use dce_core::schema;
+use dce_core::store::imports::{self, Begun, ImportCounts, NewImport};
+use dce_core::store::transitions::{ClaimedRun, Fence, HEARTBEAT_INTERVAL, RunOptions};
 use dce_core::store::{StoreError, in_time};
 use tokio::time::sleep;
 use ulid::Ulid;
@@ -43,7 +44,7 @@ pub(super) async fn import(
 ) -> anyhow::Result<bool> {
     let database = settings.database.as_ref().context("DATABASE_URL is not set")?;
     tokio::select! {
-        ready = db::prepare(database, settings.migrate) => { ready?; }
+        ready = schema::prepare(database, settings.migrate) => { ready?; }
         () = shutdown.in_order.cancelled() => anyhow::bail!("interrupted before the database answered"),
     }
     let owner = format!("import-{}", Ulid::generate());
@@ -97,7 +98,7 @@ struct ActiveRun<'a> {
 struct Tally {
     begun: usize,
     completed: usize,
-    counts: Counts,
+    counts: ImportCounts,
 }
 
 impl Importer<'_> {
@@ -155,7 +156,7 @@ impl Importer<'_> {
                     return Ok(Some(ActiveRun { source, lease: self.leases.hold(&run.fence), run }));
                 }
                 Ok(Begun::Cancelled) => "the import was cancelled".to_owned(),
-                Err(error) if error.is_passing() || error.is_read_only() => error.to_string(),
+                Err(error) if error.is_transient() || error.is_read_only() => error.to_string(),
                 Err(error) => {
                     self.print_not_imported(source, &error);
                     continue;
@@ -210,7 +211,7 @@ impl Importer<'_> {
                 SourceOutcome::Lost => Err(StoreError::Lost),
             };
             match recorded {
-                Err(error) if error.is_passing() && since.elapsed() < RECORD_LIMIT => {
+                Err(error) if error.is_transient() && since.elapsed() < RECORD_LIMIT => {
                     sleep(RETRY_PAUSE).await;
                 }
                 recorded => return recorded,
@@ -222,7 +223,7 @@ impl Importer<'_> {
     async fn run_heartbeat(&self) -> Infallible {
         loop {
             let pause = match in_time(self.leases.renew(&self.pool, &self.owner)).await {
-                Ok(false) => HEARTBEAT,
+                Ok(false) => HEARTBEAT_INTERVAL,
                 Ok(true) => RETRY_PAUSE,
                 Err(error) => {
                     tracing::warn!(error = %error, "heartbeat.failed");

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use dce_core::export::failure::import_sentences;
 use dce_core::export::failure::{Failure, FailureKind};
-use dce_core::export::import::words;
-use dce_core::store::imports::Counts;
+use dce_core::store::imports::ImportCounts;
 
 use super::format;
 use super::source_outcome::SourceOutcome;
@@ -12,7 +12,7 @@ use super::source_outcome::SourceOutcome;
 pub(super) fn summary(
     completed: usize,
     sources: usize,
-    counts: Counts,
+    counts: ImportCounts,
     bytes: u64,
     elapsed: Duration,
 ) -> String {
@@ -24,7 +24,7 @@ pub(super) fn summary(
     )
 }
 
-pub(super) fn describe_counts(counts: Counts) -> String {
+pub(super) fn describe_counts(counts: ImportCounts) -> String {
     let updated = match counts.updated {
         0 => String::new(),
         updated => format!(", {} updated", format::grouped(updated.unsigned_abs())),
@@ -38,7 +38,7 @@ pub(super) fn describe_counts(counts: Counts) -> String {
 }
 
 pub(super) fn describe_failure(failure: &Failure) -> String {
-    let (message, action) = words(failure.kind);
+    let (message, action) = import_sentences(failure.kind);
     let detail = failure.detail.as_ref().map(|detail| format!(" ({detail})")).unwrap_or_default();
     format!("{}: {message}{detail} {action}", failure.kind.code())
 }
@@ -49,7 +49,7 @@ pub(super) fn reason_to_stop(outcome: &SourceOutcome) -> Option<String> {
     match failure.kind {
         FailureKind::ImportInterrupted => Some("the import was stopped".to_owned()),
         kind @ (FailureKind::DatabaseUnavailable | FailureKind::DatabaseReadOnly) => {
-            Some(words(kind).0.to_owned())
+            Some(import_sentences(kind).0.to_owned())
         }
         _ => None,
     }

@@ -8,8 +8,8 @@ use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use dce_core::db::DatabaseUrl;
 use dce_core::export::conflict::OnConflict;
-use dce_core::settings::{Mistakes, Reader};
-use dce_core::store::runs::RunOptions;
+use dce_core::settings::{Mistakes, SettingsParser};
+use dce_core::store::transitions::RunOptions;
 use dce_core::telemetry::LogFormat;
 
 use crate::database_settings::DatabaseArguments;
@@ -64,12 +64,12 @@ pub struct ImportSettings {
 impl ImportArguments {
     /// Parses all settings, or reports every mistake. `terminal`: the log goes to a terminal.
     pub fn settings(&self, terminal: bool) -> Result<ImportSettings, Mistakes> {
-        let mut reader = Reader::default();
+        let mut reader = SettingsParser::default();
         let settings = self.read_with(&mut reader, terminal);
         reader.finish(settings)
     }
 
-    fn read_with(&self, reader: &mut Reader, terminal: bool) -> Option<ImportSettings> {
+    fn read_with(&self, reader: &mut SettingsParser, terminal: bool) -> Option<ImportSettings> {
         let raw = &self.raw;
         let database = if self.dry_run {
             Some(None)

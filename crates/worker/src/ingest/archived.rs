@@ -11,8 +11,8 @@ use std::time::Duration;
 use dce_core::export::conflict::OnConflict;
 use dce_core::ids::Snowflake;
 use dce_core::store::StoreError;
-use dce_core::store::messages;
-use dce_core::store::runs::ClaimedRun;
+use dce_core::store::batches::archived;
+use dce_core::store::transitions::ClaimedRun;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
@@ -219,7 +219,8 @@ impl Looks {
         let range = IdRange::alike(from);
         let mut session = sessions.acquire().await?;
         let at_most = i64::try_from(PIECE).unwrap_or(i64::MAX);
-        let ids = messages::ids(&mut session.connection, &range.texts(self.channel_id), at_most).await?;
+        let ids =
+            archived::archived_ids(&mut session.connection, &range.texts(self.channel_id), at_most).await?;
         session.give_back();
         Ok(Piece::new(range, ids.iter().filter_map(|id| id.parse().ok()).collect()))
     }

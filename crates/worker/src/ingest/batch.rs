@@ -6,7 +6,7 @@ use bytes::{Buf, BufMut, BytesMut};
 use chrono::{DateTime, Utc};
 use dce_core::export::warnings::Counters;
 use dce_core::ids::Snowflake;
-pub use dce_core::store::messages::COPY_COLUMNS;
+pub use dce_core::store::batches::copy::COPY_COLUMNS;
 use uuid::Uuid;
 
 use super::message::Message;

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use dce_core::store::StoreError;
-use dce_core::store::channels::{self, Channel, Described};
-use dce_core::store::runs::{Checkpoint, ClaimedRun, Fence, checkpoint};
+use dce_core::store::batches::channel::{self, Channel, DescriptionAge};
+use dce_core::store::transitions::{Checkpoint, ClaimedRun, Fence, checkpoint};
 use sqlx::postgres::PgTransaction;
 use tokio::sync::Notify;
 
@@ -24,7 +24,7 @@ pub struct Books {
     low_water: AtomicU64,
     messages: AtomicI64,
     channel: Mutex<Description>,
-    as_of: Described,
+    as_of: DescriptionAge,
     heard_of_channel: Arc<Notify>,
 }
 
@@ -51,14 +51,14 @@ impl Books {
             low_water: AtomicU64::new(0),
             messages: AtomicI64::new(run.message_count),
             channel: Mutex::default(),
-            as_of: Described::Now,
+            as_of: DescriptionAge::Current,
             heard_of_channel: Arc::default(),
         }
     }
 
     /// What the documents say of their channel may be long past.
     pub(super) fn of_files(self) -> Self {
-        Self { as_of: Described::Once, ..self }
+        Self { as_of: DescriptionAge::Past, ..self }
     }
 
     /// What DCE says of the channel; written with the next batch.
@@ -131,7 +131,7 @@ impl Books {
         };
         let written = async {
             if let Some(channel) = &told {
-                channels::upsert(&mut tx, channel, self.as_of, inserted).await?;
+                channel::upsert(&mut tx, channel, self.as_of, inserted).await?;
             }
             let at = Checkpoint { inserted, updated, ..next.checkpoint().clone() };
             checkpoint(&mut tx, fence, &at).await

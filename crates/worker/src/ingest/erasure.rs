@@ -2,7 +2,7 @@
 
 use dce_core::ids::Snowflake;
 use dce_core::store::StoreError;
-use dce_core::store::erasures::{self, Erased};
+use dce_core::store::retention::erasures::{self, Erased};
 use sqlx::postgres::PgConnection;
 
 use super::batch::SealedBatch;
@@ -24,7 +24,7 @@ pub(super) async fn leave_out(
     let authors: Vec<_> = authors.into_iter().map(str::to_owned).collect();
     let ids: Vec<_> = batch.ids().collect();
     let messages: Vec<_> = places().map(|place| ids[*place].to_string()).collect();
-    let erased = erasures::among(connection, batch.channel_id(), &authors, &messages).await?;
+    let erased = erasures::find_among(connection, batch.channel_id(), &authors, &messages).await?;
     Ok(drop_erased(found, &erased, |place| (ids[place], batch.author_id(place))))
 }
 

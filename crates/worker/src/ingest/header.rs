@@ -45,7 +45,7 @@ pub struct Channel {
     pub topic: Option<String>,
 }
 
-impl From<Header> for dce_core::store::channels::Channel {
+impl From<Header> for dce_core::store::batches::channel::Channel {
     fn from(header: Header) -> Self {
         let (guild_id, guild_name) =
             header.guild.map_or((None, None), |guild| (Some(guild.id.to_string()), guild.name));

@@ -4,7 +4,7 @@
 //! of numbers is one range of texts for each number of digits.
 
 use dce_core::ids::Snowflake;
-use dce_core::store::messages::Ranges;
+use dce_core::store::batches::archived::IdRanges;
 
 /// From one id to another, both included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,7 +47,7 @@ impl IdRange {
     }
 
     /// As texts: the first and the last of each number of digits.
-    pub(super) fn texts(self, channel_id: Snowflake) -> Ranges {
+    pub(super) fn texts(self, channel_id: Snowflake) -> IdRanges {
         let (mut first, last) = (self.first.get(), self.last.get());
         let (mut lows, mut highs) = (Vec::new(), Vec::new());
         loop {
@@ -57,7 +57,7 @@ impl IdRange {
             lows.push(first.to_string());
             highs.push(longest.min(last).to_string());
             if longest >= last {
-                return Ranges { channel_id, lows, highs };
+                return IdRanges { channel_id, lows, highs };
             }
             first = longest + 1;
         }
@@ -88,7 +88,7 @@ mod tests {
 
     fn texts(first: u64, last: u64) -> Vec<(String, String)> {
         let range = IdRange::new(Snowflake::new(first), Snowflake::new(last)).unwrap();
-        let Ranges { lows, highs, .. } = range.texts(Snowflake::new(1));
+        let IdRanges { lows, highs, .. } = range.texts(Snowflake::new(1));
         lows.into_iter().zip(highs).collect()
     }
 

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use dce_core::store::runs::{Checkpoint, ClaimedRun};
+use dce_core::store::transitions::{Checkpoint, ClaimedRun};
 
 use super::batch::Summary;
 
@@ -101,7 +101,7 @@ mod tests {
     use chrono::{DateTime, Utc};
     use dce_core::export::warnings::Counters;
     use dce_core::ids::Snowflake;
-    use dce_core::store::runs::{Fence, RunOptions};
+    use dce_core::store::transitions::{Fence, RunOptions};
     use proptest::prelude::*;
     use uuid::Uuid;
 

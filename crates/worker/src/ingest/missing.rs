@@ -4,8 +4,9 @@
 use chrono::{DateTime, Utc};
 use dce_core::export::conflict::OnConflict;
 use dce_core::ids::Snowflake;
-use dce_core::store::runs::ClaimedRun;
-use dce_core::store::{StoreError, messages};
+use dce_core::store::StoreError;
+use dce_core::store::batches::missing;
+use dce_core::store::transitions::ClaimedRun;
 use sqlx::postgres::PgConnection;
 
 use super::batch::SealedBatch;
@@ -55,6 +56,6 @@ pub(super) async fn mark(connection: &mut PgConnection, gap: &Gap<'_>) -> Result
     let there: Vec<String> =
         gap.batch.into_iter().flat_map(SealedBatch::ids).map(|id| id.to_string()).collect();
     let ranges = gap.range.texts(gap.channel_id);
-    let marked = messages::mark_missing(connection, &ranges, &there, gap.as_of, i64::from(CHUNK)).await?;
+    let marked = missing::mark_missing(connection, &ranges, &there, gap.as_of, i64::from(CHUNK)).await?;
     Ok(marked < u64::from(CHUNK))
 }

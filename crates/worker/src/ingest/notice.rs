@@ -12,7 +12,7 @@ pub fn notice(message: &Message<'_>, left_out: u64) -> Counters {
     let mut counters = Counters { blank: u64::from(is_blank(message)), ..Counters::default() };
     if left_out > 0 {
         counters.shortened = 1;
-        counters.users_left_out = left_out;
+        counters.users_omitted = left_out;
         counters.shortened_ids.push(message.id);
     }
     // Nearly all messages have no reactions.
@@ -141,7 +141,7 @@ mod tests {
     fn users_that_were_left_out_are_not_missing() {
         let reactions = json!([users(30, 0), users(12, 0)]);
         let noticed = noticed(&json!({ "content": "x", "reactions": reactions }), 40);
-        assert_eq!((noticed.shortened, noticed.users_left_out), (1, 40));
+        assert_eq!((noticed.shortened, noticed.users_omitted), (1, 40));
         assert_eq!(noticed.shortened_ids.as_slice(), [Snowflake::new(7)]);
         assert_eq!((noticed.reactions_short, noticed.reaction_users_missing), (1, 2));
     }

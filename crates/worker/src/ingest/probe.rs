@@ -7,7 +7,7 @@
 use dce_core::export::conflict::OnConflict;
 use dce_core::ids::Snowflake;
 use dce_core::store::StoreError;
-use dce_core::store::messages::{self, Ranges, Version};
+use dce_core::store::batches::archived::{self, ArchivedVersion, IdRanges};
 use futures_util::TryStreamExt;
 use sqlx::postgres::PgConnection;
 
@@ -57,7 +57,7 @@ pub(super) async fn look(
         look.found.lacks = answers_for.is_some();
         let each: Vec<_> = look.places.iter().map(|(id, _)| id.to_string()).collect();
         let all = each.len();
-        let each = Ranges { channel_id: batch.channel_id(), lows: each.clone(), highs: each };
+        let each = IdRanges { channel_id: batch.channel_id(), lows: each.clone(), highs: each };
         look.at(connection, on_conflict, each, all).await?;
     }
     Ok(look.found())
@@ -97,12 +97,12 @@ impl<'a> Look<'a> {
         &mut self,
         connection: &mut PgConnection,
         on_conflict: OnConflict,
-        ranges: Ranges,
+        ranges: IdRanges,
         limit: usize,
     ) -> Result<usize, StoreError> {
         let at_most = i64::try_from(limit).unwrap_or(i64::MAX);
         if on_conflict == OnConflict::Ignore {
-            let archived = messages::ids(connection, &ranges, at_most).await?;
+            let archived = archived::archived_ids(connection, &ranges, at_most).await?;
             let mut seen = 0;
             for id in archived.iter() {
                 seen += 1;
@@ -112,7 +112,8 @@ impl<'a> Look<'a> {
             }
             return Ok(seen);
         }
-        let mut versions = messages::versions(connection, &ranges, at_most, self.batch.newest_export());
+        let mut versions =
+            archived::archived_versions(connection, &ranges, at_most, self.batch.newest_export());
         let mut seen = 0;
         while let Some(version) = versions.try_next().await? {
             self.compare(&version);
@@ -122,8 +123,8 @@ impl<'a> Look<'a> {
     }
 
     /// What follows from one archived message.
-    fn compare(&mut self, version: &Version) {
-        let Version { is_older, is_marked, .. } = *version;
+    fn compare(&mut self, version: &ArchivedVersion) {
+        let ArchivedVersion { is_older, is_marked, .. } = *version;
         let id = version.message_id.parse::<Snowflake>().ok();
         let Some(place) = id.and_then(|id| self.place(id)) else {
             self.found.lacks |= self.looks_for_missing && is_older && !is_marked;

@@ -1,6 +1,7 @@
 //! Writes a batch's rows, inside of the caller's transaction.
 
-use dce_core::store::{StoreError, messages};
+use dce_core::store::StoreError;
+use dce_core::store::batches::{copy, missing};
 use sqlx::postgres::PgConnection;
 
 use super::batch::SealedBatch;
@@ -33,9 +34,9 @@ pub(super) async fn write(
     let mut written = Written::default();
     if way == Way::Direct && !found.new.is_empty() {
         written.inserted = count(if found.new.len() == batch.ids().len() {
-            messages::insert(connection, batch.stream()).await?
+            copy::insert(connection, batch.stream()).await?
         } else {
-            messages::insert(connection, &batch.select(found.new.iter().copied())).await?
+            copy::insert(connection, &batch.select(found.new.iter().copied())).await?
         });
     }
     let staged: Vec<usize> = match way {
@@ -43,17 +44,17 @@ pub(super) async fn write(
         Way::Staged => found.new.iter().chain(&found.changed).copied().collect(),
     };
     if !staged.is_empty() {
-        messages::stage(connection, &batch.select(staged)).await?;
+        copy::stage(connection, &batch.select(staged)).await?;
         if way == Way::Staged {
-            written.inserted = count(messages::insert_staged(connection).await?);
+            written.inserted = count(copy::insert_staged(connection).await?);
         }
         if !found.changed.is_empty() {
-            written.updated = count(messages::replace_by_staged(connection, keep_versions).await?);
+            written.updated = count(copy::replace_with_staged(connection, keep_versions).await?);
         }
     }
     if !found.returned.is_empty() {
         let returned: Vec<_> = found.returned.iter().map(ToString::to_string).collect();
-        messages::unmark_missing(connection, batch.channel_id(), &returned, batch.newest_export()).await?;
+        missing::unmark_missing(connection, batch.channel_id(), &returned, batch.newest_export()).await?;
     }
     Ok(written)
 }

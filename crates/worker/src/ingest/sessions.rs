@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use dce_core::db::{DatabaseUrl, connect_ingest};
 use dce_core::store::StoreError;
-use dce_core::store::backends;
+use dce_core::store::transitions;
 use sqlx::postgres::PgConnection;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
@@ -91,9 +91,9 @@ impl Sessions {
         let mut connection = connect_ingest(&self.url, &self.worker).await?;
         let abandoned = self.known().abandoned.clone();
         for backend in &abandoned {
-            backends::end(&mut connection, backend).await?;
+            transitions::terminate_sessions(&mut connection, backend).await?;
         }
-        let backend = backends::own(&mut connection).await?;
+        let backend = transitions::current_session(&mut connection).await?;
         let mut known = self.known();
         known.abandoned.retain(|backend| !abandoned.contains(backend));
         known.opened += 1;

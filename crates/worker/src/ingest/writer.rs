@@ -11,8 +11,9 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use dce_core::ids::Snowflake;
-use dce_core::store::runs::{ClaimedRun, Fence, RunOptions, note_backend};
-use dce_core::store::{StoreError, erasures};
+use dce_core::store::StoreError;
+use dce_core::store::retention::erasures;
+use dce_core::store::transitions::{ClaimedRun, Fence, RunOptions, record_backend};
 use sqlx::Connection;
 use sqlx::postgres::PgConnection;
 use tokio::time::timeout;
@@ -175,7 +176,7 @@ impl<'a> Writer<'a> {
             if error.is_read_only() {
                 return Err(WriteError::ReadOnly(error));
             }
-            if !error.is_passing() {
+            if !error.is_transient() {
                 return Err(WriteError::Refused(error));
             }
             if started.elapsed() > PATIENCE {
@@ -199,7 +200,7 @@ impl<'a> Writer<'a> {
     ) -> Result<Done, StoreError> {
         let mut session = self.sessions.acquire().await?;
         if !lock(&self.noted).contains(&session.serial) {
-            note_backend(&mut session.connection, &self.fence).await?;
+            record_backend(&mut session.connection, &self.fence).await?;
             lock(&self.noted).insert(session.serial);
         }
         let written = self.work(&mut session.connection, job, after, way).await;

@@ -1,4 +1,4 @@
-//! Which channels may be exported: what `DEFAULT_CHANNEL_ID` and `ALLOWED_CHANNEL_IDS` say together.
+//! The channels that may be exported, by `DEFAULT_CHANNEL_ID` and `ALLOWED_CHANNEL_IDS`.
 
 use std::collections::{BTreeSet, HashMap};
 use std::str::FromStr;
@@ -8,13 +8,12 @@ use crate::ids::Snowflake;
 /// The value of `ALLOWED_CHANNEL_IDS`: `*`, or ids separated by commas or spaces.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AllowedChannels {
-    /// Every channel that the token can read.
+    /// Any channel that the token can read.
     Any,
     /// These and their threads.
     Only(BTreeSet<Snowflake>),
 }
 
-/// Why a text is no list of channels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
     "must be `*` or a list of channel ids separated by commas, such as 102938475647382910,102938475647382911"
@@ -34,7 +33,7 @@ impl FromStr for AllowedChannels {
     }
 }
 
-/// The channel that is meant when none is named, and those that may be named.
+/// The default channel and the allowed ones.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChannelRules {
     default: Option<Snowflake>,
@@ -42,8 +41,8 @@ pub struct ChannelRules {
 }
 
 impl ChannelRules {
-    /// With a default and no list, only the default is allowed; with neither, every channel. The default is always
-    /// allowed: whoever runs the service named it.
+    /// With a default and no list, only the default is allowed; with neither, any channel. The default is always allowed: the
+    /// operator has named it.
     pub fn new(default: Option<Snowflake>, allowed: Option<AllowedChannels>) -> Self {
         let mut allowed = allowed.unwrap_or(match default {
             Some(_) => AllowedChannels::Only(BTreeSet::new()),
@@ -55,24 +54,23 @@ impl ChannelRules {
         Self { default, allowed }
     }
 
-    /// The channel of requests that name none.
     pub const fn default_channel(&self) -> Option<Snowflake> {
         self.default
     }
 
-    /// Those that are not allowed by their own ids: only for these the parents have to be looked up.
-    pub fn not_named(&self, channels: &[Snowflake]) -> Vec<Snowflake> {
+    /// The channels that are not allowed by their own ids: only their parents must be looked up.
+    pub fn not_listed(&self, channels: &[Snowflake]) -> Vec<Snowflake> {
         match &self.allowed {
             AllowedChannels::Any => Vec::new(),
             AllowedChannels::Only(ids) => channels.iter().copied().filter(|id| !ids.contains(id)).collect(),
         }
     }
 
-    /// Those that may not be exported. A thread counts as its parent where `parents` (thread to parent) knows it;
-    /// an unknown id is judged as it stands.
+    /// The channels that may not be exported. A thread counts as its parent if `parents` (thread to parent) contains it; an unknown id
+    /// counts as a channel.
     pub fn refused(&self, channels: &[Snowflake], parents: &HashMap<Snowflake, Snowflake>) -> Vec<Snowflake> {
-        let mut refused = self.not_named(channels);
-        refused.retain(|id| parents.get(id).is_none_or(|parent| !self.not_named(&[*parent]).is_empty()));
+        let mut refused = self.not_listed(channels);
+        refused.retain(|id| parents.get(id).is_none_or(|parent| !self.not_listed(&[*parent]).is_empty()));
         refused
     }
 }
@@ -92,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn with_neither_setting_every_channel_is_allowed_and_none_is_meant() {
+    fn with_neither_setting_any_channel_is_allowed_and_none_is_the_default() {
         let rules = ChannelRules::new(None, None);
         assert_eq!(rules.default_channel(), None);
         assert_eq!(refused(&rules, &[1, 2, 20]), []);
@@ -106,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_decides_and_the_default_is_part_of_it() {
+    fn a_list_allows_its_channels_and_the_default() {
         let rules = ChannelRules::new(Some(id(2)), Some("3, 4".parse().unwrap()));
         assert_eq!(refused(&rules, &[1, 2, 3, 4, 20, 30, 40]), [id(1), id(40)]);
         let any = ChannelRules::new(Some(id(2)), Some("*".parse().unwrap()));

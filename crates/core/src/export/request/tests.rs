@@ -1,7 +1,8 @@
 use proptest::prelude::*;
 
+use super::fields::{FIELDS, MAX_FAULTS};
 use super::*;
-use crate::store::runs::RunOptions;
+use crate::store::transitions::RunOptions;
 
 const DEFAULT: Snowflake = Snowflake::new(7);
 
@@ -10,13 +11,13 @@ fn parse(body: Value) -> Result<ExportRequest, Vec<Fault>> {
     ExportRequest::parse(&body, Some(DEFAULT))
 }
 
-/// Pointer and code of every fault, sorted.
+/// Pointer and code of each fault, sorted.
 fn faults(body: Value) -> Vec<(String, FaultCode)> {
     let mut faults: Vec<_> = parse(body)
         .unwrap_err()
         .into_iter()
-        .map(|fault| match fault.place {
-            Place::Pointer(pointer) => (pointer, fault.code),
+        .map(|fault| match fault.location {
+            Location::Pointer(pointer) => (pointer, fault.code),
             other => panic!("{other:?} is no part of a body"),
         })
         .collect();
@@ -45,12 +46,12 @@ fn an_empty_body_exports_the_default_channel() {
 fn without_a_default_the_channel_is_required() {
     let faults = ExportRequest::parse(&Map::new(), None).unwrap_err();
     assert_eq!(faults.len(), 1);
-    assert_eq!(faults[0].place, Place::Pointer("/channel_id".into()));
+    assert_eq!(faults[0].location, Location::Pointer("/channel_id".into()));
     assert_eq!(faults[0].code, FaultCode::Required);
 }
 
 #[test]
-fn everything_that_can_be_asked_for_is_understood() {
+fn all_fields_are_parsed() {
     let request = parse(json!({
         "channel_ids": ["999999999999999999", "1000000000000000000", "999999999999999999"],
         "start_at": "2024-07-03T18:50:40+09:00",
@@ -90,7 +91,7 @@ fn everything_that_can_be_asked_for_is_understood() {
 }
 
 #[test]
-fn every_fault_is_named_with_its_place_and_class() {
+fn each_fault_has_its_pointer_and_code() {
     use FaultCode::*;
     for (body, pointer, code) in [
         (json!({ "channel_id": 1_234_567_890_123_456_789_u64 }), "/channel_id", WrongType),
@@ -154,7 +155,7 @@ fn every_fault_is_named_with_its_place_and_class() {
 }
 
 #[test]
-fn limits_include_their_bound_and_negation_is_no_option() {
+fn limits_are_inclusive_and_negation_is_no_option() {
     let ids: Vec<String> = (1..=MAX_CHANNELS).map(|id| id.to_string()).collect();
     assert_eq!(parse(json!({ "channel_ids": ids })).unwrap().channels.len(), MAX_CHANNELS);
     for filter in [&*"ж".repeat(MAX_FILTER_CHARS), "~from:bot", "-1", "- from:bot", " -from:bot", "---"] {
@@ -194,23 +195,12 @@ fn all_faults_are_reported_at_once() {
 }
 
 #[test]
-fn a_body_of_nonsense_gets_a_bounded_answer() {
+fn the_number_of_reported_faults_is_bounded() {
     let body: Map<_, _> = (0..5000).map(|n| (format!("f{n}"), Value::Null)).collect();
     assert_eq!(faults(Value::Object(body)).len(), MAX_FAULTS);
 }
 
-#[test]
-fn a_fault_serialises_flat() {
-    let fault = Fault::in_field("start_at", FaultCode::MissingOffset, "has no offset");
-    assert_eq!(
-        serde_json::to_value(fault).unwrap(),
-        json!({ "pointer": "/start_at", "code": "missing_offset", "detail": "has no offset" })
-    );
-    let fault = Fault::in_header("Idempotency-Key", FaultCode::NotAvailable, "not yet");
-    assert_eq!(serde_json::to_value(fault).unwrap()["header"], "Idempotency-Key");
-}
-
-/// Any JSON value, with some texts that come near to what the fields want.
+/// Any JSON value, with some texts that resemble valid ones.
 fn any_value() -> impl Strategy<Value = Value> {
     let text = prop_oneof![
         any::<String>(),
@@ -245,7 +235,7 @@ fn any_body() -> impl Strategy<Value = Map<String, Value>> {
 
 proptest! {
     #[test]
-    fn any_object_is_a_sound_request_or_has_faults(body in any_body(), default in any::<Option<u64>>()) {
+    fn any_object_is_a_valid_request_or_has_faults(body in any_body(), default in any::<Option<u64>>()) {
         match ExportRequest::parse(&body, default.map(Snowflake::new)) {
             Ok(request) => {
                 prop_assert!((1..=MAX_CHANNELS).contains(&request.channels.len()));

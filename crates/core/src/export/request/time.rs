@@ -1,25 +1,25 @@
-//! Times as clients write them.
+//! Times in requests.
 
 use chrono::{DateTime, DurationRound, NaiveDate, NaiveDateTime, TimeDelta, Utc};
 
-use super::FaultCode;
+use super::fault::FaultCode;
 use crate::ids::Snowflake;
 
-/// Without and with seconds; the offset is `Z`, `+09:00`, `+0900` or `+09`.
+/// With and without seconds; the offset is `Z`, `+09:00`, `+0900` or `+09`.
 const WITH_OFFSET: [&str; 2] = ["%Y-%m-%dT%H:%M:%S%.f%#z", "%Y-%m-%dT%H:%M%#z"];
 /// The same without an offset.
 const NAIVE: [&str; 2] = ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%dT%H:%M"];
 
-/// Reads an ISO 8601 time with an explicit offset, as UTC, for messages.
+/// Parses an ISO 8601 time with an explicit offset, as UTC, for messages.
 ///
-/// Discord's times and ids have milliseconds. Anything finer is rounded up to the next one, which selects the same
-/// messages for an inclusive start and for an exclusive end.
+/// Discord's times and ids have milliseconds. A finer time is rounded up, which selects the same messages for an inclusive start
+/// and for an exclusive end.
 ///
 /// # Errors
 /// The class of the mistake and a sentence about it.
 pub fn parse_time(text: &str) -> Result<DateTime<Utc>, (FaultCode, String)> {
     let time = parse(text)?;
-    // A leap second is 23:59:60.5 to chrono and the next day's first half second to everybody else.
+    // A leap second is 23:59:60.5 in chrono and the first half second of the next day elsewhere.
     time.duration_round_up(TimeDelta::milliseconds(1))
         .ok()
         .and_then(|time| DateTime::from_timestamp_millis(time.timestamp_millis()))
@@ -27,7 +27,7 @@ pub fn parse_time(text: &str) -> Result<DateTime<Utc>, (FaultCode, String)> {
         .ok_or_else(out_of_range)
 }
 
-/// The same without rounding, for what the service dates itself, to the microsecond.
+/// Does the same without rounding, for times that the service itself records in microseconds.
 ///
 /// # Errors
 /// As [`parse_time`].
@@ -61,8 +61,7 @@ fn out_of_range() -> (FaultCode, String) {
     )
 }
 
-/// The leading `YYYY-MM-DD`, if that is how the text begins. chrono alone would also take signs, spaces and years of
-/// any length.
+/// The leading `YYYY-MM-DD`, if there is one. chrono alone would also accept signs, spaces and years of any length.
 fn day(text: &str) -> Option<&str> {
     let day = text.get(..10)?;
     let shaped = day.bytes().enumerate().all(|(at, byte)| match at {
@@ -72,7 +71,7 @@ fn day(text: &str) -> Option<&str> {
     (shaped && !text.contains(' ')).then_some(day)
 }
 
-/// Why a text that begins with a day is no time with an offset.
+/// The mistake in a text that begins with a day but is not a time with an offset.
 fn without_offset(text: &str, day: &str) -> (FaultCode, String) {
     if NaiveDate::parse_from_str(day, "%Y-%m-%d").is_err() {
         return (FaultCode::InvalidTime, format!("{day} is not a day of the calendar"));
@@ -86,7 +85,7 @@ fn without_offset(text: &str, day: &str) -> (FaultCode, String) {
             format!("has no offset: write {text}Z for UTC, or add the zone's own, such as {text}+09:00");
         return (FaultCode::MissingOffset, detail);
     }
-    (FaultCode::InvalidTime, "is no time that exists; it must look like 2024-07-03T09:50:40Z".into())
+    (FaultCode::InvalidTime, "is not a valid time; it must look like 2024-07-03T09:50:40Z".into())
 }
 
 #[cfg(test)]
@@ -94,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_usual_spelling_of_a_moment_is_the_same_moment() {
+    fn all_usual_spellings_of_a_time_are_the_same_time() {
         let moment: DateTime<Utc> = "2024-07-03T09:50:00Z".parse().unwrap();
         for text in [
             "2024-07-03T09:50:00Z",
@@ -111,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_moment_is_refused_with_its_reason() {
+    fn text_that_is_no_time_is_refused_with_its_reason() {
         use FaultCode::{InvalidTime, MissingOffset, OutOfRange};
         for (text, code) in [
             ("", InvalidTime),
@@ -141,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn an_exact_time_is_taken_as_it_is() {
+    fn an_exact_time_is_not_rounded() {
         let time = parse_exact_time("2024-07-03T18:50:40.123456+09:00").unwrap();
         assert_eq!(time.to_rfc3339(), "2024-07-03T09:50:40.123456+00:00");
         for (text, code) in [

@@ -1,0 +1,86 @@
+//! What is wrong with a request.
+
+use dce_core::export::request;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::body;
+
+body! {
+    /// One mistake in a request.
+    Fault from fault: request::Fault {
+        /// Where it is.
+        #[serde(flatten)]
+        place: Place = fault.location.into(),
+        /// Its class.
+        code: FaultCode = fault.code.into(),
+        /// What is wrong and what would be right, in one or two sentences.
+        detail: String,
+    }
+}
+
+/// Where in the request the mistake is. Serialises as `"pointer": "/start_at"`, `"header": "Idempotency-Key"` or
+/// `"parameter": "limit"`.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Place {
+    /// A JSON pointer (RFC 6901) into the body; it also names fields that are missing.
+    Pointer(String),
+    /// A header by its name.
+    Header(&'static str),
+    /// A parameter of the query by its name.
+    Parameter(String),
+}
+
+impl From<request::Location> for Place {
+    fn from(location: request::Location) -> Self {
+        match location {
+            request::Location::Pointer(pointer) => Self::Pointer(pointer),
+            request::Location::Header(name) => Self::Header(name),
+            request::Location::Parameter(name) => Self::Parameter(name),
+        }
+    }
+}
+
+/// Repeats the variants of an enum of the core as codes in `snake_case`.
+macro_rules! codes {
+    ($(#[$attribute:meta])* $name:ident from $type:path { $($variant:ident)* }) => {
+        $(#[$attribute])*
+        #[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+        #[serde(rename_all = "snake_case")]
+        pub enum $name { $($variant,)* }
+
+        impl From<$type> for $name {
+            fn from(code: $type) -> Self {
+                use $type as Code;
+                match code { $(Code::$variant => Self::$variant,)* }
+            }
+        }
+    };
+}
+
+codes! {
+    /// The class of a mistake, for programs; clients see it in `snake_case`.
+    FaultCode from request::FaultCode {
+        Required UnknownField UnknownParameter Repeated WrongType InvalidValue NotAvailable Conflict InvalidId TooShort TooLong
+        InvalidTime MissingOffset OutOfRange UnsupportedFormat ControlCharacter LooksLikeOption
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_fault_serialises_flat() {
+        let fault = request::Fault::in_field("start_at", request::FaultCode::MissingOffset, "has no offset");
+        assert_eq!(
+            serde_json::to_value(Fault::from(fault)).unwrap(),
+            json!({ "pointer": "/start_at", "code": "missing_offset", "detail": "has no offset" })
+        );
+        let fault = request::Fault::in_header("Idempotency-Key", request::FaultCode::NotAvailable, "not yet");
+        assert_eq!(serde_json::to_value(Fault::from(fault)).unwrap()["header"], "Idempotency-Key");
+    }
+}

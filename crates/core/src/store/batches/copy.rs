@@ -1,0 +1,86 @@
+//! Writing of a batch's rows: COPY into the table, or into a staging table and from there where some are archived already.
+
+use std::sync::LazyLock;
+
+use sqlx::AssertSqlSafe;
+use sqlx::postgres::PgConnection;
+
+use crate::store::StoreError;
+
+/// The columns of a batch's rows, in the order of its binary COPY streams.
+pub const COPY_COLUMNS: &str = r#"channel_id, message_id, author_id, author_name, content, "timestamp", attachments, embeds, raw, job_id, exported_at"#;
+
+/// Size of the pieces in which COPY data is sent: the client copies each piece once more.
+const PIECE: usize = 64 << 10;
+
+static COPY: LazyLock<String> =
+    LazyLock::new(|| format!("COPY messages ({COPY_COLUMNS}) FROM STDIN (FORMAT binary)"));
+
+static COPY_STAGED: LazyLock<String> =
+    LazyLock::new(|| format!("COPY staged_messages ({COPY_COLUMNS}) FROM STDIN (FORMAT binary)"));
+
+static MERGE: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "INSERT INTO messages ({COPY_COLUMNS}) SELECT {COPY_COLUMNS} FROM staged_messages
+         ON CONFLICT (channel_id, message_id) DO NOTHING"
+    )
+});
+
+/// Inserts the rows of a binary COPY stream, or none of them if one exists already (23505). Returns their number.
+pub async fn insert(connection: &mut PgConnection, stream: &[u8]) -> Result<u64, StoreError> {
+    copy(connection, &COPY, stream).await
+}
+
+/// Copies the rows of a binary COPY stream into a temporary table of this session, which COMMIT empties.
+pub async fn stage(connection: &mut PgConnection, stream: &[u8]) -> Result<(), StoreError> {
+    // Not checked at compile time, like the statements that use the table: only the session has it.
+    sqlx::query("CREATE TEMP TABLE IF NOT EXISTS staged_messages (LIKE messages INCLUDING DEFAULTS) ON COMMIT DELETE ROWS")
+        .execute(&mut *connection)
+        .await?;
+    copy(connection, &COPY_STAGED, stream).await?;
+    Ok(())
+}
+
+/// Inserts the staged rows that are not archived. Returns their number.
+pub async fn insert_staged(connection: &mut PgConnection) -> Result<u64, StoreError> {
+    let inserted = sqlx::query(AssertSqlSafe(MERGE.as_str())).execute(connection).await?;
+    Ok(inserted.rows_affected())
+}
+
+/// Replaces archived messages by newer staged rows, and keeps the replaced versions if requested. `job_id` and `inserted_at`
+/// remain those of the insertion. Returns the number of messages replaced.
+pub async fn replace_with_staged(
+    connection: &mut PgConnection,
+    keep_versions: bool,
+) -> Result<u64, StoreError> {
+    let replaced = sqlx::query(
+        r#"WITH older AS (
+             SELECT m.channel_id, m.message_id, m.exported_at, m.raw
+               FROM messages m JOIN staged_messages s USING (channel_id, message_id)
+              WHERE s.exported_at > coalesce(m.exported_at, '-infinity') FOR NO KEY UPDATE OF m),
+           kept AS (
+             INSERT INTO message_versions (channel_id, message_id, exported_at, raw, job_id)
+             SELECT o.channel_id, o.message_id, o.exported_at, o.raw, s.job_id
+               FROM older o JOIN staged_messages s USING (channel_id, message_id) WHERE $1)
+           UPDATE messages m
+              SET author_id = s.author_id, author_name = s.author_name, content = s.content, "timestamp" = s."timestamp",
+                  attachments = s.attachments, embeds = s.embeds, raw = s.raw, exported_at = s.exported_at, missing_since = NULL
+             FROM staged_messages s JOIN older o USING (channel_id, message_id)
+            WHERE m.channel_id = s.channel_id AND m.message_id = s.message_id"#,
+    )
+    .bind(keep_versions)
+    .execute(connection)
+    .await?;
+    Ok(replaced.rows_affected())
+}
+
+async fn copy(connection: &mut PgConnection, statement: &str, stream: &[u8]) -> Result<u64, StoreError> {
+    let mut copy = connection.copy_in_raw(statement).await?;
+    for piece in stream.chunks(PIECE) {
+        if let Err(error) = copy.send(piece).await {
+            // The server's reason arrives with the answer to the end of the stream, if the server still answers.
+            return Err(copy.finish().await.err().unwrap_or(error).into());
+        }
+    }
+    Ok(copy.finish().await?)
+}

@@ -1,0 +1,234 @@
+//! One export with its runs and their last attempts. Counts and warnings are gathered from the runs when it is read.
+
+use chrono::{DateTime, Utc};
+use sqlx::postgres::{PgConnection, PgPool};
+use uuid::Uuid;
+
+use super::blockers::{Blocker, ServiceState};
+use crate::store::{StoreError, repeated};
+
+/// Number of a run's last attempts that are read: a long channel may have hundreds.
+const LAST_ATTEMPTS: i32 = 10;
+/// Characters that are read from the end of a failed attempt's stderr.
+const STDERR_TAIL_CHARS: i32 = 2000;
+
+/// An export with its runs; field names are column names.
+#[derive(Debug, Clone)]
+pub struct ExportWithRuns {
+    pub job_id: Uuid,
+    pub status: String,
+    pub channel_id: Option<String>,
+    pub start_at: Option<DateTime<Utc>>,
+    pub end_at: Option<DateTime<Utc>>,
+    pub format: String,
+    pub media: bool,
+    pub options: serde_json::Value,
+    pub message_count: i64,
+    pub inserted_count: i64,
+    pub updated_count: i64,
+    pub repaired_count: i64,
+    pub bytes_read: i64,
+    pub blocker: Option<Blocker>,
+    pub duration_ms: Option<i64>,
+    pub error: Option<serde_json::Value>,
+    pub warnings: serde_json::Value,
+    pub request_id: Option<String>,
+    pub requested_by: Option<String>,
+    pub version: i64,
+    pub cancel_requested_at: Option<DateTime<Utc>>,
+    pub created_at: DateTime<Utc>,
+    pub started_at: Option<DateTime<Utc>>,
+    pub finished_at: Option<DateTime<Utc>>,
+    pub runs: Vec<RunWithAttempts>,
+    /// The database's time of the read.
+    pub read_at: DateTime<Utc>,
+}
+
+/// One channel of an export.
+#[derive(Debug, Clone)]
+pub struct RunWithAttempts {
+    pub id: Uuid,
+    pub kind: String,
+    pub source: String,
+    pub channel_id: Option<String>,
+    pub status: String,
+    pub attempt: i32,
+    pub failures: i32,
+    pub max_attempts: i32,
+    pub next_attempt_at: Option<DateTime<Utc>>,
+    pub message_count: i64,
+    pub inserted_count: i64,
+    pub updated_count: i64,
+    pub repaired_count: i64,
+    pub bytes_read: i64,
+    pub first_message_id: Option<String>,
+    pub last_message_id: Option<String>,
+    pub newest_at: Option<DateTime<Utc>>,
+    pub error: Option<serde_json::Value>,
+    pub warnings: serde_json::Value,
+    pub created_at: DateTime<Utc>,
+    pub started_at: Option<DateTime<Utc>>,
+    pub finished_at: Option<DateTime<Utc>>,
+    pub attempts: Vec<Attempt>,
+    /// Total duration of all attempts so far; `None` unless the run is running.
+    pub running_seconds: Option<f64>,
+}
+
+/// One try at a run.
+#[derive(Debug, Clone)]
+pub struct Attempt {
+    run_id: Uuid,
+    pub attempt: i32,
+    pub worker: String,
+    pub started_at: DateTime<Utc>,
+    pub ended_at: Option<DateTime<Utc>>,
+    pub outcome: Option<String>,
+    pub error_kind: Option<String>,
+    pub error_message: Option<String>,
+    pub dce_version: Option<String>,
+    pub exit_code: Option<i32>,
+    pub stderr_tail: Option<String>,
+}
+
+impl RunWithAttempts {
+    /// The warnings of the run, each with its channel.
+    fn warnings_with_channel(&self) -> impl Iterator<Item = serde_json::Value> {
+        self.warnings.as_array().into_iter().flatten().map(|warning| {
+            let mut warning = warning.clone();
+            if let Some(fields) = warning.as_object_mut() {
+                fields.insert("channel_id".to_owned(), self.channel_id.as_deref().into());
+            }
+            warning
+        })
+    }
+}
+
+/// Finds an export with its runs, in one snapshot, and the blocker of its due runs.
+pub async fn find(pool: &PgPool, job_id: Uuid) -> Result<Option<ExportWithRuns>, StoreError> {
+    // On a busy machine the session's idle limit may end the transaction between two statements.
+    repeated(move || async move {
+        let Some(Snapshot { mut export, any_due }) = read(pool, job_id).await? else { return Ok(None) };
+        if any_due {
+            export.blocker = ServiceState::read(pool).await?.blocker();
+        }
+        Ok(Some(export))
+    })
+    .await
+}
+
+/// The state that one transaction sees.
+struct Snapshot {
+    export: ExportWithRuns,
+    /// Whether a pending run is due.
+    any_due: bool,
+}
+
+async fn read(pool: &PgPool, job_id: Uuid) -> Result<Option<Snapshot>, StoreError> {
+    let mut tx = pool.begin().await?;
+    // Export and runs are two statements: without one snapshot a run could end between them.
+    sqlx::query!("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY").execute(&mut *tx).await?;
+    let Some(export) = sqlx::query!(
+        r#"SELECT job_id, status, channel_id, start_at, end_at, format, media, options, duration_ms, error,
+                  request_id, requested_by, version, cancel_requested_at, created_at, started_at, finished_at,
+                  EXISTS (SELECT FROM export_channels r WHERE r.job_id = exports.job_id AND r.status = 'pending'
+                                                          AND r.run_at <= clock_timestamp()) AS "any_due!",
+                  clock_timestamp() AS "read_at!"
+             FROM exports WHERE job_id = $1"#,
+        job_id
+    )
+    .fetch_optional(&mut *tx)
+    .await?
+    else {
+        return Ok(None);
+    };
+    let runs = runs(&mut tx, job_id).await?;
+    tx.commit().await?;
+    let sum = |count: fn(&RunWithAttempts) -> i64| runs.iter().map(count).sum();
+    let view = ExportWithRuns {
+        job_id: export.job_id,
+        status: export.status,
+        channel_id: export.channel_id,
+        start_at: export.start_at,
+        end_at: export.end_at,
+        format: export.format,
+        media: export.media,
+        options: export.options,
+        message_count: sum(|run| run.message_count),
+        inserted_count: sum(|run| run.inserted_count),
+        updated_count: sum(|run| run.updated_count),
+        repaired_count: sum(|run| run.repaired_count),
+        bytes_read: sum(|run| run.bytes_read),
+        blocker: None,
+        duration_ms: export.duration_ms,
+        error: export.error,
+        warnings: runs.iter().flat_map(RunWithAttempts::warnings_with_channel).collect(),
+        request_id: export.request_id,
+        requested_by: export.requested_by,
+        version: export.version,
+        cancel_requested_at: export.cancel_requested_at,
+        created_at: export.created_at,
+        started_at: export.started_at,
+        finished_at: export.finished_at,
+        runs,
+        read_at: export.read_at,
+    };
+    Ok(Some(Snapshot { export: view, any_due: export.any_due }))
+}
+
+async fn runs(connection: &mut PgConnection, job_id: Uuid) -> Result<Vec<RunWithAttempts>, StoreError> {
+    let rows = sqlx::query!(
+        r#"SELECT id, kind, source, channel_id, status, attempt, failures, max_attempts,
+                  CASE WHEN status = 'pending' AND attempt > 0 THEN run_at END AS next_attempt_at,
+                  message_count, inserted_count, updated_count, repaired_count, bytes_read,
+                  first_message_id, last_message_id, newest_at, error, warnings, created_at, started_at, finished_at,
+                  CASE WHEN status = 'running' THEN (
+                    SELECT extract(epoch FROM sum(coalesce(a.ended_at, clock_timestamp()) - a.started_at))::float8
+                      FROM export_attempts a WHERE a.run_id = r.id) END AS running_seconds
+             FROM export_channels r WHERE job_id = $1 ORDER BY id"#,
+        job_id
+    )
+    .fetch_all(&mut *connection)
+    .await?;
+    let attempts = sqlx::query_as!(
+        Attempt,
+        r#"SELECT a.run_id, a.attempt, a.worker, a.started_at, a.ended_at, a.outcome, a.error_kind, a.error_message,
+                  a.dce_version, a.exit_code,
+                  CASE WHEN a.outcome = 'failed' THEN right(a.stderr_tail, $3) END AS stderr_tail
+             FROM export_channels r JOIN export_attempts a ON a.run_id = r.id AND a.attempt > r.attempt - $2
+            WHERE r.job_id = $1 ORDER BY a.run_id, a.attempt"#,
+        job_id,
+        LAST_ATTEMPTS,
+        STDERR_TAIL_CHARS,
+    )
+    .fetch_all(connection)
+    .await?;
+    let mut attempts = attempts.into_iter().peekable();
+    let runs = rows.into_iter().map(|row| RunWithAttempts {
+        // Both lists are ordered by the run's id.
+        attempts: std::iter::from_fn(|| attempts.next_if(|attempt| attempt.run_id == row.id)).collect(),
+        id: row.id,
+        kind: row.kind,
+        source: row.source,
+        channel_id: row.channel_id,
+        status: row.status,
+        attempt: row.attempt,
+        failures: row.failures,
+        max_attempts: row.max_attempts,
+        next_attempt_at: row.next_attempt_at,
+        message_count: row.message_count,
+        inserted_count: row.inserted_count,
+        updated_count: row.updated_count,
+        repaired_count: row.repaired_count,
+        bytes_read: row.bytes_read,
+        first_message_id: row.first_message_id,
+        last_message_id: row.last_message_id,
+        newest_at: row.newest_at,
+        error: row.error,
+        warnings: row.warnings,
+        created_at: row.created_at,
+        started_at: row.started_at,
+        finished_at: row.finished_at,
+        running_seconds: row.running_seconds,
+    });
+    Ok(runs.collect())
+}

@@ -1,0 +1,219 @@
+//! Claim of a run by the worker that fetched its task.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use sqlx::postgres::{PgConnection, PgPool};
+use uuid::Uuid;
+
+use super::fence::Fence;
+use super::lock::lock_export_of;
+use super::settle::settle;
+use crate::export::admission::LEASE;
+use crate::export::conflict::OnConflict;
+use crate::export::warnings::Counters;
+use crate::ids::{DISCORD_EPOCH_MS, Snowflake};
+use crate::queue;
+use crate::store::{StoreError, exactly_one, repeated};
+
+/// A run with all that its new owner needs.
+#[derive(Debug, Clone)]
+pub struct ClaimedRun {
+    pub fence: Fence,
+    pub job_id: Uuid,
+    /// The channel or thread.
+    pub channel_id: Snowflake,
+    /// Inclusive start.
+    pub start_at: Option<DateTime<Utc>>,
+    /// Exclusive end, fixed at the first claim.
+    pub upper: Snowflake,
+    /// Everything up to here is committed.
+    pub cursor: Option<Snowflake>,
+    /// Messages below the cursor.
+    pub message_count: i64,
+    /// Repaired messages below the cursor.
+    pub repaired_count: i64,
+    /// The counters behind the warnings about messages below the cursor.
+    pub counters: Counters,
+    /// Bytes of DCE's output that earlier attempts have read.
+    pub bytes_read: i64,
+    pub options: RunOptions,
+    /// The request that created the export.
+    pub request_id: Option<String>,
+}
+
+impl ClaimedRun {
+    /// The id after which reading begins: the cursor, else the id just below the first one of `start_at`, because DCE's
+    /// `--after` is exclusive and `start_at` is not. `None`: from the channel's beginning.
+    pub fn after(&self) -> Option<Snowflake> {
+        let from_start = self.start_at.and_then(Snowflake::first_at).map(Snowflake::before);
+        self.cursor.max(from_start)
+    }
+}
+
+/// The part of an export's `options` that DCE and the ingest follow.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RunOptions {
+    /// Whether DCE resolves mentions and emoji into names (lossy).
+    pub markdown: bool,
+    /// DCE's message filter.
+    pub filter: Option<String>,
+    pub on_conflict: OnConflict,
+    /// Whether an update keeps the version that it replaces.
+    pub keep_versions: bool,
+}
+
+/// The outcome of a claim.
+#[derive(Debug)]
+pub enum Claim {
+    /// The run belongs to this worker now.
+    Won(Box<ClaimedRun>),
+    /// The task was stale, or a cancel was requested. The task is acknowledged.
+    Nothing,
+}
+
+/// Claims the run that a fetched task names and acknowledges the task, in one transaction. A worker claims one task at a
+/// time, so that a repetition after a lost answer recognises a run as its own.
+pub async fn claim(pool: &PgPool, task: &queue::Task, worker: &str) -> Result<Claim, StoreError> {
+    let may_have_committed = &AtomicBool::new(false);
+    repeated(move || async move {
+        let mut tx = pool.begin().await?;
+        let claim = if let Some(run_id) = task.run_id {
+            match claim_locked(&mut tx, run_id, &task.id, worker).await? {
+                Claim::Nothing if may_have_committed.load(Ordering::Relaxed) => {
+                    claimed_before(&mut tx, run_id, worker).await?
+                }
+                claim => claim,
+            }
+        } else {
+            tracing::error!(task_id = task.id, "task.unreadable");
+            Claim::Nothing
+        };
+        queue::acknowledge(&mut tx, &task.id, worker).await?;
+        may_have_committed.store(true, Ordering::Relaxed);
+        tx.commit().await?;
+        Ok(claim)
+    })
+    .await
+}
+
+/// The run that an earlier try of this claim has won, if any.
+async fn claimed_before(
+    connection: &mut PgConnection,
+    run_id: Uuid,
+    worker: &str,
+) -> Result<Claim, StoreError> {
+    let row = sqlx::query_as!(
+        ClaimedRow,
+        r#"SELECT x.job_id, x.attempt, x.channel_id AS "channel_id!", x.upper_message_id AS "upper!", x.cursor_message_id,
+                  x.message_count, x.repaired_count, x.warnings, x.bytes_read, e.start_at, e.options, e.request_id
+             FROM export_channels x JOIN exports e USING (job_id)
+            WHERE x.id = $1 AND x.lease_owner = $2 AND x.status = 'running'"#,
+        run_id,
+        worker
+    )
+    .fetch_optional(connection)
+    .await?;
+    row.map_or(Ok(Claim::Nothing), |row| row.into_claim(run_id, worker))
+}
+
+async fn claim_locked(
+    connection: &mut PgConnection,
+    run_id: Uuid,
+    task_id: &str,
+    worker: &str,
+) -> Result<Claim, StoreError> {
+    let Some(export) = lock_export_of(connection, run_id).await? else { return Ok(Claim::Nothing) };
+    if export.cancel_requested {
+        // A cancel cancels pending runs itself; this one became pending after it.
+        let ended = sqlx::query!(
+            "UPDATE export_channels SET status = 'cancelled', finished_at = clock_timestamp(), task_id = NULL
+              WHERE id = $1 AND task_id = $2 AND status = 'pending'",
+            run_id,
+            task_id
+        )
+        .execute(&mut *connection)
+        .await?;
+        if ended.rows_affected() == 1 {
+            settle(connection, export.job_id).await?;
+        }
+        return Ok(Claim::Nothing);
+    }
+    // A run without an end gets one at its first claim, so that all its attempts read the same window.
+    let row = sqlx::query_as!(
+        ClaimedRow,
+        r#"UPDATE export_channels x
+              SET status = 'running', attempt = x.attempt + 1, task_id = NULL, lease_owner = $3,
+                  lease_expires_at = clock_timestamp() + make_interval(secs => $4),
+                  started_at = coalesce(x.started_at, clock_timestamp()),
+                  upper_message_id = coalesce(x.upper_message_id,
+                    (trunc(extract(epoch FROM coalesce(e.end_at, clock_timestamp())) * 1000 - $5::bigint) * 4194304)::text)
+             FROM exports e
+            WHERE x.id = $1 AND x.task_id = $2 AND x.status = 'pending' AND e.job_id = x.job_id
+           RETURNING x.job_id, x.attempt, x.channel_id AS "channel_id!", x.upper_message_id AS "upper!", x.cursor_message_id,
+                     x.message_count, x.repaired_count, x.warnings, x.bytes_read, e.start_at, e.options, e.request_id"#,
+        run_id,
+        task_id,
+        worker,
+        LEASE.as_secs_f64(),
+        DISCORD_EPOCH_MS,
+    )
+    .fetch_optional(&mut *connection)
+    .await?;
+    let Some(row) = row else { return Ok(Claim::Nothing) };
+    let inserted = sqlx::query!(
+        "INSERT INTO export_attempts (run_id, attempt, worker, cursor_before) VALUES ($1, $2, $3, $4)",
+        run_id,
+        row.attempt,
+        worker,
+        row.cursor_message_id
+    )
+    .execute(&mut *connection)
+    .await?;
+    exactly_one("insert attempt", inserted.rows_affected())?;
+    settle(connection, export.job_id).await?;
+    row.into_claim(run_id, worker)
+}
+
+/// The columns that a claim reads.
+struct ClaimedRow {
+    job_id: Uuid,
+    attempt: i32,
+    channel_id: String,
+    upper: String,
+    cursor_message_id: Option<String>,
+    message_count: i64,
+    repaired_count: i64,
+    warnings: serde_json::Value,
+    bytes_read: i64,
+    start_at: Option<DateTime<Utc>>,
+    options: serde_json::Value,
+    request_id: Option<String>,
+}
+
+impl ClaimedRow {
+    fn into_claim(self, run_id: Uuid, worker: &str) -> Result<Claim, StoreError> {
+        Ok(Claim::Won(Box::new(ClaimedRun {
+            fence: Fence { run_id, attempt: self.attempt, worker: worker.to_owned() },
+            job_id: self.job_id,
+            channel_id: parse_id(&self.channel_id)?,
+            start_at: self.start_at,
+            upper: parse_id(&self.upper)?,
+            cursor: self.cursor_message_id.as_deref().map(parse_id).transpose()?,
+            message_count: self.message_count,
+            repaired_count: self.repaired_count,
+            counters: Counters::from_warnings(&self.warnings),
+            bytes_read: self.bytes_read,
+            options: serde_json::from_value(self.options)
+                .map_err(|error| sqlx::Error::Decode(error.into()))?,
+            request_id: self.request_id,
+        })))
+    }
+}
+
+/// Parses an id. A CHECK constraint guarantees digits; the service writes none of more than 64 bits.
+fn parse_id(text: &str) -> Result<Snowflake, StoreError> {
+    text.parse().map_err(|error: crate::ids::NotASnowflake| sqlx::Error::Decode(error.into()).into())
+}

@@ -1,0 +1,35 @@
+//! State changes of exports and runs. Each is one transaction that locks in one order: exports row, run, task, admission
+//! lock, COMMIT. Whatever depends on a lock is read in a later statement: a statement sees only what was committed before
+//! it began.
+
+mod admission;
+mod backends;
+mod cancel;
+mod checkpoint;
+mod claim;
+mod control;
+mod coverage;
+mod create;
+mod fence;
+mod finish;
+mod heartbeat;
+mod lock;
+mod reconcile;
+mod rescue;
+mod retry;
+mod settle;
+
+pub use backends::{current_session, record_backend, terminate_sessions};
+pub use cancel::{CANCEL_CHANNEL, cancel};
+pub use checkpoint::{Checkpoint, checkpoint};
+pub use claim::{Claim, ClaimedRun, RunOptions, claim};
+pub use control::ControlOutcome;
+pub use create::{CreatedExport, NewExport, Submission, SubmissionOutcome, create, submit};
+pub use fence::Fence;
+pub use finish::{AttemptReport, complete, fail, hand_back, hand_back_with_reason};
+pub(crate) use finish::{Finish, finish_attempt};
+pub use heartbeat::{HEARTBEAT_INTERVAL, LeaseState, heartbeat};
+pub use reconcile::{Reconciled, reconcile};
+pub use rescue::{ExpiredLease, expired_leases, rescue, server_has_just_started, terminate_backends};
+pub use retry::retry;
+pub(crate) use settle::settle;
