@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # Measures the service on this machine, side by side with psql \copy, and writes docs/benchmarks.md.
-#   scripts/bench.sh --growth     up to ten million messages, deleting, into docs/growth.md (a quarter of an hour, 25 GB of disk)
-#   scripts/bench.sh [--quick]    --quick: 3 runs without the million messages (some minutes after the build)
-# Without --quick it takes half an hour and 10 GB of disk in TMPDIR. PostgreSQL and Rust are installed if they are missing.
-# Scripts in Python are measured, too, where there is a Python 3 with venv that gets psycopg from PyPI.
+#   scripts/bench.sh              half an hour, 10 GB of disk in TMPDIR
+#   scripts/bench.sh --quick      3 runs without the million messages: some minutes after the build
+#   scripts/bench.sh --growth     up to ten million messages, and deletions, into docs/growth.md: 15 minutes, 25 GB of disk
+# PostgreSQL and Rust are installed if they are missing. A Python script is measured, too, if there is a Python 3 with venv
+# that can install psycopg from PyPI.
 set -euo pipefail
 # shellcheck source=scripts/setup.sh
 . "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
@@ -13,8 +14,8 @@ cargo build --locked --release --workspace --bins --target-dir "$target"
 
 python="$target/bench-python"
 if [ ! -x "$python/bin/python" ] || ! "$python/bin/python" -c 'import psycopg' 2>/dev/null; then
-  say "psycopg, for the comparison"
-  python3 -m venv "$python" && "$python/bin/pip" --quiet install 'psycopg[binary]==3.2.10' || say "There is none"
+  say "Installing psycopg for the comparison"
+  python3 -m venv "$python" && "$python/bin/pip" --quiet install 'psycopg[binary]==3.2.10' || say "psycopg cannot be installed: the Python script is not measured"
 fi
 if "$python/bin/python" -c 'import psycopg' 2>/dev/null; then export BENCH_PYTHON="$python/bin/python"; fi
 

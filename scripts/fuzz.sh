@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Fuzzes what reads other people's bytes: DCE's documents and stderr, clients' requests. Stable Rust will do.
+# Fuzzes the parsers of foreign input: DCE's documents and stderr, clients' requests. Stable Rust is enough.
 # Usage: scripts/fuzz.sh [SECONDS per target, default 60] [TARGET...]
-# Installs nothing. What is found ends up in fuzz/artifacts, inputs that reach new code in fuzz/corpus.
+# Installs nothing. Failing inputs are saved in fuzz/artifacts, inputs that reach new code in fuzz/corpus.
 set -euo pipefail
 cd "$(dirname "$0")/../fuzz"
 PATH=$PATH:$HOME/.cargo/bin
@@ -18,12 +18,12 @@ command -v cargo >/dev/null || missing+=$'\n  cargo: install Rust (https://rustu
 command -v "${CXX:-c++}" >/dev/null || missing+=$'\n  a C++ compiler, which builds libFuzzer: install g++ or clang'
 [ -z "$missing" ] || { printf 'error: missing:%s\n' "$missing" >&2 && exit 1; }
 
-# seed TARGET PREFIX FILE...: what DCE wrote, behind the bytes that tell the target what to do with it.
+# seed TARGET PREFIX FILE...: copies recorded output of DCE, preceded by the bytes that configure the target.
 seed() {
     local directory=corpus/$1 prefix=$2 file name
     shift 2
     for file in "$@"; do
-        name=${file#../crates/testkit/recordings/}
+        name=${file#../crates/standin/recordings/}
         { printf '%b' "$prefix" && cat "$file"; } >"$directory/${name//[\/ ]/-}"
     done
 }
@@ -31,12 +31,12 @@ seed() {
 seeds() {
     mkdir -p corpus/{framing,structured_framing,stderr,request}
     local files=() file
-    for file in ../crates/testkit/recordings/*/out/*.json; do
+    for file in ../crates/standin/recordings/*/out/*.json; do
         # Large recordings repeat the small ones and slow the fuzzer down.
         [ "$(wc -c <"$file")" -gt 32000 ] || files+=("$file")
     done
     seed framing '\0\0100\007\001\0377' "${files[@]}"
-    seed stderr '\001' ../crates/testkit/recordings/*/stderr
+    seed stderr '\001' ../crates/standin/recordings/*/stderr
     local body number=0
     for body in '{"channel_id":"1001"}' '{"channel_ids":["1001","1002"]}' '{"filter":"~from:bot"}' \
         '{"start_at":"2024-07-03T09:50:40Z","end_at":"2024-07-04T00:00:00.5+09:00"}' \
@@ -46,7 +46,7 @@ seeds() {
     done
 }
 
-# The passes that cargo-fuzz switches on. They need a --target, or build scripts would be instrumented as well.
+# The same instrumentation as cargo-fuzz. It needs a --target, or build scripts would be instrumented, too.
 build() {
     local host flag flags="--cfg fuzzing -Ccodegen-units=1 -Cpasses=sancov-module"
     host=$(rustc -vV | sed -n 's/^host: //p')
@@ -72,7 +72,7 @@ for target in "${targets[@]}"; do
     fuzz "$target" || failed+=("$target")
 done
 if [ ${#failed[@]} -gt 0 ]; then
-    printf '\nFAILED: %s\nAgain: fuzz/%s/TARGET fuzz/artifacts/TARGET/FILE\n' "${failed[*]}" "$programs" >&2
+    printf '\nFAILED: %s\nTo repeat: fuzz/%s/TARGET fuzz/artifacts/TARGET/FILE\n' "${failed[*]}" "$programs" >&2
     exit 1
 fi
 printf '\nNothing found.\n'

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Writes docs/openapi.json, the document that the API serves at /openapi.json.
+# Writes docs/openapi.json, which the API serves at /openapi.json.
 set -euo pipefail
 # shellcheck source=scripts/setup.sh
 . "$(dirname "${BASH_SOURCE[0]}")/setup.sh"

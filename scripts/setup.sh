@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# Sourced by the other scripts: goes to the repository and makes sure that this machine has what a build needs.
-# Installs only what is missing, says so first, and says how where it cannot.
+# Sourced by the other scripts: changes to the repository and makes sure that this machine has what a build needs.
+# Installs only what is missing and announces it first; where it cannot, it says how to install.
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -38,7 +38,7 @@ need_compiler() {
     apt gcc libc6-dev
 }
 
-# The places where dce-local looks for it, too.
+# Searches the same directories as dce-local.
 have_postgres() {
     local directory directories
     IFS=: read -ra directories <<<"${PG_BINDIR:-$PATH}"
@@ -53,7 +53,7 @@ have_postgres() {
     return 1
 }
 
-# Debian's package starts a server of its own on port 5432 unless told not to. The setting is put back afterwards.
+# Debian's package starts a server of its own on port 5432 unless configured not to. The setting is restored afterwards.
 need_postgres() {
     have_postgres && return
     can_apt || fail "PostgreSQL is not installed: install its server (macOS: brew install postgresql@17;" \
@@ -62,7 +62,7 @@ need_postgres() {
     apt postgresql-common
     saved=$(mktemp)
     cp "$settings" "$saved"
-    # shellcheck disable=SC2064 # the values of now
+    # shellcheck disable=SC2064 # expand the current values
     trap "as_root cp '$saved' '$settings'; rm -f '$saved'" EXIT
     # shellcheck disable=SC2016 # a sed address, not a variable
     as_root sed -i '$a create_main_cluster = false' "$settings"
@@ -73,7 +73,7 @@ need_postgres() {
     have_postgres || fail "PostgreSQL was installed, but initdb and postgres are not found: set PG_BINDIR"
 }
 
-# Whether cargo is there and at least as new as Cargo.toml asks for.
+# Checks that cargo is installed and at least as new as Cargo.toml requires.
 have_rust() {
     have cargo || return 1
     local wanted found
@@ -97,7 +97,7 @@ need_rust() {
     have_rust || fail "Rust could not be installed: see https://rustup.rs"
 }
 
-say "Looking for a C compiler, PostgreSQL and Rust"
+say "Checking for a C compiler, PostgreSQL and Rust"
 need_compiler
 need_postgres
 need_rust

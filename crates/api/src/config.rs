@@ -30,7 +30,7 @@ const EVENTS_PING: RangeInclusive<Duration> = Duration::from_millis(10)..=Durati
     version,
     about = "REST API that exports Discord channels to Postgres",
     after_help = "RUST_LOG filters the log, e.g. info or dce_api=debug,info.\n\
-                  A .env file in the working directory is read unless RENDER is set."
+                  A .env file in the working directory is read unless DOTENV=false."
 )]
 pub struct Cli {
     /// What to do; nothing: serve.

@@ -174,10 +174,12 @@ impl fmt::Display for ByteSize {
     }
 }
 
-/// Reads `.env` of the working directory, for running by hand; the environment takes precedence. Not on Render, where only the
-/// platform's settings count.
+/// Reads `.env` of the working directory unless `DOTENV=false`. Variables that are set win.
 pub fn load_dotenv() -> Result<(), Mistakes> {
-    if env::var_os("RENDER").is_some() {
+    let mut parser = SettingsParser::default();
+    let setting = env::var("DOTENV").ok().filter(|value| !value.trim().is_empty());
+    let is_on = setting.map_or(Some(true), |value| parser.flag("DOTENV", &value));
+    if !parser.finish(is_on)? {
         return Ok(());
     }
     match dotenvy::from_path(".env") {

@@ -1,10 +1,13 @@
-//! The pieces that let the whole service run on one machine with nothing set up:
-//! a private Postgres, and processes that do not outlive whoever started them.
+//! The parts that run the whole service on one machine: a private Postgres, and the launcher of API and workers, whose
+//! processes end with the one that started them.
 
+mod child_process;
+mod launcher;
+mod parent_death;
 mod port;
 pub mod postgres;
-mod tether;
 
+pub use child_process::{ChildProcess, Output};
+pub use launcher::{Launch, LaunchError, Program, ServiceProcess, built_program};
 pub use port::free_port;
 pub use postgres::{PostgresError, PrivatePostgres, Shutdown};
-pub use tether::tethered;

@@ -1,4 +1,4 @@
-//! The demo from start to end, with the real API, worker and stand-in beside it (`cargo build --workspace` first).
+//! The whole demo with the real API, worker and stand-in (run `cargo build --workspace` first).
 #![expect(clippy::unwrap_used, reason = "what helpers cannot do fails the test")]
 
 use std::fs::{self, Permissions};
@@ -13,7 +13,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tempfile::TempDir;
 
-/// A temporary directory for all that the demo makes; anybody may write in it, as in /tmp.
+/// A temporary directory for the demo's files; every user may write to it, as to /tmp.
 fn workspace() -> TempDir {
     let directory = tempfile::tempdir().unwrap();
     fs::set_permissions(directory.path(), Permissions::from_mode(0o1777)).unwrap();
@@ -38,7 +38,7 @@ fn entries(directory: &TempDir) -> usize {
     fs::read_dir(directory.path()).unwrap().count()
 }
 
-/// Processes that were told to work below `directory`.
+/// Processes whose environment names a path below `directory`.
 fn processes_of(directory: &Path) -> Vec<PathBuf> {
     let wanted = directory.to_str().unwrap().as_bytes();
     fs::read_dir("/proc")
@@ -52,7 +52,7 @@ fn processes_of(directory: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
-/// Reads lines until one has `part` in it.
+/// Reads lines until one contains `part`.
 fn read_until(child: &mut Child, part: &str) -> BufReader<ChildStdout> {
     let mut output = BufReader::new(child.stdout.take().unwrap());
     let mut line = String::new();
@@ -72,9 +72,9 @@ fn eventually(what: &str, condition: impl Fn() -> bool) {
 }
 
 #[test]
-fn it_shows_an_export_and_leaves_nothing() {
+fn the_demo_shows_an_export_and_leaves_nothing() {
     let temporary = workspace();
-    // Settings of another installation in the surroundings do not matter.
+    // Settings of another installation have no effect.
     fs::write(temporary.path().join(".env"), "DATABASE_URL=postgres://nowhere\nALLOWED_CHANNEL_IDS=1\n")
         .unwrap();
     let output = demo(&temporary).output().unwrap();
@@ -84,11 +84,11 @@ fn it_shows_an_export_and_leaves_nothing() {
     assert!(text.contains("completed: 2000 messages read, 2000 new"), "{text}");
     assert!(text.contains("holds 2000 messages of the channel"), "{text}");
     assert_eq!(entries(&temporary), 1, "files stay behind");
-    eventually("all processes are gone", || processes_of(temporary.path()).is_empty()); // tethers end just after us
+    eventually("all processes are gone", || processes_of(temporary.path()).is_empty()); // watchers end just after the demo
 }
 
 #[test]
-fn what_fails_is_said_with_the_last_words_but_not_the_token() {
+fn a_failure_is_reported_with_the_last_log_lines_and_without_the_token() {
     let temporary = workspace();
     let output = demo(&temporary)
         .env("DCE_BIN", "/nowhere/DiscordChatExporter.Cli")
@@ -104,7 +104,7 @@ fn what_fails_is_said_with_the_last_words_but_not_the_token() {
 }
 
 #[test]
-fn without_a_channel_it_says_what_to_set() {
+fn without_a_channel_the_demo_names_the_missing_variable() {
     let temporary = workspace();
     let output = demo(&temporary).env("DCE_BIN", "/bin/true").env("DISCORD_TOKEN", "x").output().unwrap();
     assert_eq!(output.status.code(), Some(1));
@@ -112,14 +112,14 @@ fn without_a_channel_it_says_what_to_set() {
 }
 
 #[test]
-fn an_interrupt_ends_everything_in_order() {
+fn an_interrupt_ends_all_processes_in_order() {
     let temporary = workspace();
     let mut child = demo(&temporary).spawn().unwrap();
     let _output = read_until(&mut child, "202, job");
     kill(Pid::from_raw(child.id().try_into().unwrap()), Signal::SIGINT).unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(130));
     assert_eq!(entries(&temporary), 0, "files stay behind");
-    eventually("all processes are gone", || processes_of(temporary.path()).is_empty()); // tethers end just after us
+    eventually("all processes are gone", || processes_of(temporary.path()).is_empty()); // watchers end just after the demo
 }
 
 #[test]

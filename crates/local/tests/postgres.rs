@@ -1,4 +1,4 @@
-//! The private Postgres: real servers, asked through psql.
+//! The private Postgres: real servers, queried with psql.
 #![expect(clippy::unwrap_used, reason = "what helpers cannot do fails the test")]
 
 use std::fs;
@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use dce_local::{PostgresError, PrivatePostgres, Shutdown, free_port};
 use nix::unistd::{User, geteuid};
 
-/// The answer to `sql`, or psql's complaint.
+/// The result of `sql`, or psql's error.
 fn ask(mut psql: Command, sql: &str) -> Result<String, String> {
     let output = psql.args(["-Atqc", sql]).output().unwrap();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
@@ -37,7 +37,7 @@ fn eventually(what: &str, condition: impl Fn() -> bool) {
 }
 
 #[test]
-fn a_temporary_server_answers_and_leaves_nothing() {
+fn a_temporary_server_works_and_leaves_nothing() {
     let one = PrivatePostgres::temporary().unwrap();
     let two = PrivatePostgres::temporary().unwrap();
     assert_eq!(ask(one.psql("postgres"), "SELECT 1"), Ok("1".into()));
@@ -57,7 +57,7 @@ fn a_temporary_server_answers_and_leaves_nothing() {
 }
 
 #[test]
-fn a_persistent_server_keeps_its_data_and_asks_for_its_password() {
+fn a_persistent_server_keeps_its_data_and_requires_its_password() {
     let parent = open_directory();
     let directory = parent.path().join("new/postgres");
     let port = free_port().unwrap();
@@ -78,7 +78,7 @@ fn a_persistent_server_keeps_its_data_and_asks_for_its_password() {
 }
 
 #[test]
-fn a_second_server_on_the_same_directory_fails_and_harms_nobody() {
+fn a_second_server_on_a_directory_fails_and_the_first_keeps_running() {
     let directory = open_directory();
     let first = PrivatePostgres::persistent(directory.path(), None).unwrap();
     let error = PrivatePostgres::persistent(directory.path(), None).unwrap_err();
@@ -87,7 +87,7 @@ fn a_second_server_on_the_same_directory_fails_and_harms_nobody() {
 }
 
 #[test]
-fn the_lock_file_of_a_killed_server_is_no_obstacle() {
+fn a_server_starts_despite_the_lock_file_of_a_killed_one() {
     let directory = open_directory();
     drop(PrivatePostgres::persistent(directory.path(), None).unwrap());
     let mut dead = Command::new("true").spawn().unwrap();
@@ -102,7 +102,7 @@ fn the_lock_file_of_a_killed_server_is_no_obstacle() {
 }
 
 #[test]
-fn an_interrupted_first_start_is_begun_anew() {
+fn an_interrupted_first_start_is_repeated() {
     let directory = open_directory();
     fs::create_dir(directory.path().join("data.new")).unwrap();
     fs::write(directory.path().join("data.new/PG_VERSION"), "15\n").unwrap();
@@ -111,7 +111,7 @@ fn an_interrupted_first_start_is_begun_anew() {
 }
 
 #[test]
-fn somebody_elses_directory_is_refused_and_left_alone() {
+fn a_directory_with_other_files_is_refused_and_not_changed() {
     let directory = open_directory();
     fs::write(directory.path().join("letter.txt"), "mine").unwrap();
     let before = fs::metadata(directory.path()).unwrap();
@@ -123,16 +123,16 @@ fn somebody_elses_directory_is_refused_and_left_alone() {
 }
 
 #[test]
-fn a_directory_too_deep_for_a_socket_works() {
+fn a_directory_whose_path_is_too_long_for_a_socket_works() {
     let parent = open_directory();
     let server = PrivatePostgres::persistent(&parent.path().join("d".repeat(150)), None).unwrap();
     assert_eq!(ask(server.psql("postgres"), "SELECT 1"), Ok("1".into()));
 }
 
 #[test]
-fn root_is_told_when_the_servers_user_cannot_enter() {
+fn an_error_tells_root_that_the_servers_user_cannot_enter() {
     if !geteuid().is_root() {
-        return; // only root hands the server to somebody else
+        return; // only root runs the server as another user
     }
     let closed = tempfile::tempdir().unwrap();
     fs::set_permissions(closed.path(), fs::Permissions::from_mode(0o700)).unwrap();
@@ -140,7 +140,7 @@ fn root_is_told_when_the_servers_user_cannot_enter() {
     assert!(matches!(error, PostgresError::Unreachable { .. }), "{error}");
 }
 
-/// Starts `dce-local postgres` and returns it with the URL that it printed.
+/// Starts `dce-local postgres`; returns the process and the printed URL.
 fn start(mut command: Command) -> (Child, String) {
     let mut child = command.arg("postgres").stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     let mut url = String::new();
@@ -152,7 +152,7 @@ fn answers(url: &str) -> bool {
     Command::new("psql").args(["-Atqc", "SELECT 1", url]).output().unwrap().status.success()
 }
 
-/// Whether the process still does anything: a dead one may stay in the list until somebody asks for its end.
+/// Whether the process still runs. A zombie has no command line.
 fn is_running(pid: &str) -> bool {
     fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|arguments| !arguments.is_empty())
 }
@@ -178,9 +178,9 @@ fn the_server_ends_with_a_parent_that_is_killed() {
 }
 
 #[test]
-fn it_works_for_those_who_are_not_root() {
+fn a_user_other_than_root_can_start_a_server() {
     let Some(nobody) = User::from_name("nobody").unwrap().filter(|_| geteuid().is_root()) else {
-        return; // then every other test shows it
+        return; // then the other tests cover it
     };
     let place = open_directory();
     let program = place.path().join("dce-local");
@@ -198,7 +198,7 @@ fn it_works_for_those_who_are_not_root() {
 }
 
 #[test]
-fn a_server_comes_back_after_a_stop_and_after_a_crash_with_what_was_committed() {
+fn a_server_restarts_with_all_commits_after_a_stop_and_after_a_crash() {
     let parent = open_directory();
     let settings = ["max_connections=17"];
     let mut server =

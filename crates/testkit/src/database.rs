@@ -1,4 +1,5 @@
-//! A database per test, on one private server per test process.
+//! A database per test, on one private server per test process. Without Postgres on this machine a test panics, and the
+//! message says what to install.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -10,17 +11,17 @@ use sqlx::{AssertSqlSafe, Connection, Executor};
 use tokio::sync::OnceCell;
 use tokio::task::spawn_blocking;
 
-/// The migrated database that tests get a copy of.
+/// The migrated database that tests get copies of.
 const TEMPLATE: &str = "migrated";
-/// Sessions that the pool of one database opens at most.
+/// Maximum sessions of the pool of one database.
 const POOL_SIZE: u32 = 8;
 
-/// Started by the first test that needs it. Statics are never dropped: its tether stops it when the process ends.
+/// Started by the first test that needs it. Statics are never dropped: the server ends with the test process.
 static SERVER: OnceCell<PrivatePostgres> = OnceCell::const_new();
-/// The same server, once it has the template.
+/// The same server, with the template.
 static MIGRATED: OnceCell<&'static PrivatePostgres> = OnceCell::const_new();
 
-/// A database that one test has for itself; deleted on drop, which ends all sessions on it.
+/// A database of one test; deleted on drop, which ends all sessions on it.
 #[derive(Debug)]
 pub struct TestDatabase {
     server: &'static PrivatePostgres,
@@ -29,18 +30,12 @@ pub struct TestDatabase {
 }
 
 impl TestDatabase {
-    /// With the product's schema.
-    ///
-    /// # Panics
-    /// If this machine has no Postgres (the message says what to install) or the migrations fail.
+    /// Creates a database with the product's schema.
     pub async fn create() -> Self {
         Self::with(migrated_server().await, &format!(" TEMPLATE {TEMPLATE}")).await
     }
 
-    /// Without any tables.
-    ///
-    /// # Panics
-    /// If this machine has no Postgres; the message says what to install.
+    /// Creates a database without tables.
     pub async fn empty() -> Self {
         Self::with(server().await, "").await
     }
@@ -53,23 +48,22 @@ impl TestDatabase {
         Self { pool: pool.unwrap_or_else(|error| panic!("the server's own URL: {error}")), server, name }
     }
 
-    /// For `DATABASE_URL`; the user is a superuser.
+    /// The value of `DATABASE_URL`; the user is a superuser.
     pub fn url(&self) -> String {
         self.server.url(&self.name)
     }
 
-    /// Sessions with the server's default settings. All clones share at most eight of them.
+    /// Sessions with the server's default settings. All clones share eight sessions.
     pub fn pool(&self) -> PgPool {
         self.pool.clone()
     }
 
-    /// Its name on the server.
     pub fn name(&self) -> &str {
         &self.name
     }
 }
 
-/// A server that one test has for itself, to stop and start it.
+/// A server of one test, which may stop and start it.
 #[derive(Debug)]
 pub struct OwnServer {
     server: PrivatePostgres,
@@ -77,25 +71,19 @@ pub struct OwnServer {
 }
 
 impl OwnServer {
-    /// With an empty database, on the file system of temporary directories.
-    ///
-    /// # Panics
-    /// If this machine has no Postgres; the message says what to install.
+    /// Starts a server with an empty database, in a temporary directory.
     pub async fn start() -> Self {
         let server = blocking(PrivatePostgres::temporary).await;
         let pool = PgPoolOptions::new().max_connections(POOL_SIZE).connect_lazy(&server.url("postgres"));
         Self { pool: pool.unwrap_or_else(|error| panic!("the server's own URL: {error}")), server }
     }
 
-    /// For `DATABASE_URL`; the user is a superuser.
+    /// The value of `DATABASE_URL`; the user is a superuser.
     pub fn url(&self) -> String {
         self.server.url("postgres")
     }
 
-    /// Where it listens, for a proxy.
-    ///
-    /// # Panics
-    /// Never: such a server listens on a socket.
+    /// The socket of the server, for a proxy.
     pub fn socket(&self) -> PathBuf {
         self.server.socket().unwrap_or_else(|| panic!("a temporary server listens on a socket"))
     }
@@ -105,14 +93,11 @@ impl OwnServer {
         self.pool.clone()
     }
 
-    /// Stops the server, `away` for so long, and starts it again.
-    ///
-    /// # Panics
-    /// If that fails.
-    pub async fn restart(mut self, how: Shutdown, away: Duration) -> Self {
+    /// Stops the server, waits for `pause`, and starts it again.
+    pub async fn restart(mut self, how: Shutdown, pause: Duration) -> Self {
         blocking(move || {
             self.server.stop(how)?;
-            std::thread::sleep(away);
+            std::thread::sleep(pause);
             self.server.start_again()?;
             Ok(self)
         })
@@ -123,12 +108,12 @@ impl OwnServer {
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, PostgresError> + Send + 'static) -> T {
     match spawn_blocking(work).await.map_err(anyhow::Error::new).and_then(|done| Ok(done?)) {
         Ok(done) => done,
-        Err(error) => panic!("tests need a Postgres of their own: {error:#}"),
+        Err(error) => panic!("tests need a private Postgres: {error:#}"),
     }
 }
 
 impl Drop for TestDatabase {
-    /// Best effort: what stays goes with the server. Through psql, as a drop cannot await.
+    /// Best effort: the rest is deleted with the server. Uses psql because a drop cannot await.
     fn drop(&mut self) {
         let statement = format!("DROP DATABASE {} WITH (FORCE)", self.name);
         let _ = self.server.psql("postgres").args(["--quiet", "--command", &statement]).output();

@@ -1,8 +1,7 @@
-//! What tests share: a database of their own, processes that end with them, a stand-in for `DiscordChatExporter`,
-//! a proxy that fails on demand.
+//! Test support: a database per test, processes that end with their test, a proxy that fails on demand.
 
 pub mod database;
+pub mod launch;
 pub mod process;
 pub mod proxy;
-pub mod scenario;
 pub mod service;

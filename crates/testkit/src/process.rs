@@ -1,160 +1,127 @@
-//! The product's programs as processes under test, and waiting for what they do.
+//! Processes under test, and waiting for a condition. Failures panic; the message shows the lines of the process.
 
 use std::env;
 use std::ffi::OsStr;
-use std::io;
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
-use std::process::{ExitStatus, Stdio};
-use std::time::Duration;
+use std::process::ExitStatus;
+use std::time::{Duration, Instant};
 
-use dce_local::tethered;
-use nix::sys::signal::{Signal, kill};
+use dce_local::{ChildProcess, Launch, Output, built_program};
+use nix::sys::signal::Signal;
 use nix::unistd::Pid;
-use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
-use tokio::process::{Child, ChildStdin, Command};
-use tokio::sync::watch;
-use tokio::task::JoinHandle;
 use tokio::time::error::Elapsed;
 use tokio::time::{sleep, timeout};
 
-/// How often `eventually` looks.
-const LOOK: Duration = Duration::from_millis(10);
-/// How long output may still come after a process has ended.
-const LAST_WORDS: Duration = Duration::from_secs(1);
+/// How often a condition is checked.
+const POLL: Duration = Duration::from_millis(10);
 
-/// A program of this workspace, built for the same profile as the test that asks.
-///
-/// # Panics
-/// If it has not been built: cargo builds another package's programs only if told to.
+/// A program of this workspace, built for the same profile as the calling test: by `cargo build --workspace`, because cargo
+/// builds another package's programs only on request.
 pub fn binary(name: &str) -> PathBuf {
-    // A test runs as target/<profile>/deps/<test>-<hash>, programs are two levels up.
-    let test = env::current_exe().unwrap_or_else(|error| panic!("this test's own path: {error}"));
-    test.ancestors()
-        .skip(1)
-        .take(2)
-        .map(|directory| directory.join(name))
-        .find(|program| program.is_file())
-        .unwrap_or_else(|| {
-            panic!("{name} is not built beside {}: run `cargo build --workspace`", test.display())
-        })
+    built_program(name).unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// A port of 127.0.0.1 that nobody listens on at the moment.
-///
-/// # Panics
-/// If the system has none.
 pub fn free_port() -> u16 {
     dce_local::free_port().unwrap_or_else(|error| panic!("no free port: {error}"))
 }
 
-/// Waits until `condition` gives a value, looking again and again, and returns it.
-///
-/// # Panics
-/// If it gives none within `bound`; the message says that `what` did not happen.
+/// Calls `condition` again and again until it returns a value, and returns that.
 pub async fn eventually<T>(bound: Duration, what: &str, mut condition: impl AsyncFnMut() -> Option<T>) -> T {
-    let look = async {
+    let poll = async {
         loop {
             if let Some(value) = condition().await {
                 return value;
             }
-            sleep(LOOK).await;
+            sleep(POLL).await;
         }
     };
-    match timeout(bound, look).await {
+    match timeout(bound, poll).await {
         Ok(value) => value,
         Err(Elapsed { .. }) => panic!("not within {bound:?}: {what}"),
     }
+}
+
+/// Whether a process is a zombie or gone.
+pub fn has_ended(pid: impl Display) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ").is_none_or(|(_, state)| state.starts_with(['Z', 'X']))
 }
 
 /// A process under test. Killed on drop, and ended if the test process dies. Its output is kept, line by line.
 #[derive(Debug)]
 pub struct Running {
     name: String,
-    pid: Pid,
-    child: Child,
-    _tether: Option<ChildStdin>,
-    lines: watch::Receiver<Vec<String>>,
-    readers: [JoinHandle<()>; 2],
+    process: ChildProcess,
 }
 
 impl Running {
     /// Starts a program (see `binary`) with just these variables and `PATH`.
-    ///
-    /// # Panics
-    /// If it cannot be started.
     pub fn start<K: AsRef<OsStr>, V: AsRef<OsStr>>(
         program: &Path,
         arguments: &[&str],
         environment: impl IntoIterator<Item = (K, V)>,
     ) -> Self {
-        let name = program.file_name().unwrap_or_default().to_string_lossy();
-        let mut command = tethered(program, Signal::SIGTERM, None);
-        command
-            .env_clear()
-            .env("PATH", env::var_os("PATH").unwrap_or_default())
-            .envs(environment)
-            .args(arguments);
-        Self::spawn(&name, command).unwrap_or_else(|error| panic!("{name} cannot be started: {error}"))
+        let name = program.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let process = ChildProcess::spawn(program, &Output::Capture, None, |command| {
+            command
+                .env_clear()
+                .env("PATH", env::var_os("PATH").unwrap_or_default())
+                .envs(environment)
+                .args(arguments);
+        });
+        let process = process.unwrap_or_else(|error| panic!("{name} cannot be started: {error}"));
+        Self { name, process }
     }
 
-    fn spawn(name: &str, command: std::process::Command) -> io::Result<Self> {
-        let mut command = Command::from(command);
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true).spawn()?;
-        let pid = child.id().and_then(|id| i32::try_from(id).ok()).ok_or(io::ErrorKind::NotFound)?;
-        let (sender, lines) = watch::channel(Vec::new());
-        let readers = [
-            tokio::spawn(collect(child.stdout.take(), sender.clone())),
-            tokio::spawn(collect(child.stderr.take(), sender)),
-        ];
-        let tether = child.stdin.take(); // `Child::wait` would close it, and the tether would end the process
-        Ok(Self { name: name.to_owned(), pid: Pid::from_raw(pid), child, _tether: tether, lines, readers })
+    /// Starts API or worker and waits until it is ready; also returns its `announced`.
+    pub async fn launch(launch: &Launch, bound: Duration) -> (Self, String) {
+        let started = async {
+            let mut process = launch.start()?;
+            let announced = process.ready(bound).await?;
+            Ok::<_, dce_local::LaunchError>((process, announced))
+        };
+        let (process, announced) = started.await.unwrap_or_else(|error| panic!("{error}"));
+        let name = process.program().name().to_owned();
+        (Self { name, process: process.child }, announced)
     }
 
-    /// The process id, which is the program's own.
+    /// The pid of the program itself.
     pub fn pid(&self) -> Pid {
-        self.pid
+        self.process.pid()
     }
 
-    /// All lines so far of both standard output and standard error.
+    /// All lines of stdout and stderr so far.
     pub fn lines(&self) -> Vec<String> {
-        self.lines.borrow().clone()
+        self.process.lines()
     }
 
-    /// The first line with `text` in it, once it is there.
-    ///
-    /// # Panics
-    /// If it does not come within `bound`, or the process ends without it; the message shows all lines.
+    /// Waits for the first line that contains `text`.
     pub async fn line(&self, bound: Duration, text: &str) -> String {
-        let mut lines = self.lines.clone();
-        let has = |line: &&String| line.contains(text);
-        let found = timeout(bound, lines.wait_for(|lines| lines.iter().any(|line| has(&line)))).await;
-        match found {
-            Ok(Ok(lines)) => lines.iter().find(has).cloned().unwrap_or_default(),
-            Ok(Err(_)) => panic!("{} ended without a line with {text:?}{}", self.name, self.transcript()),
-            Err(Elapsed { .. }) => {
-                panic!("{}: no line with {text:?} within {bound:?}{}", self.name, self.transcript())
+        let deadline = Instant::now() + bound;
+        loop {
+            let has_ended = has_ended(self.pid());
+            if let Some(line) = self.process.find_line(text) {
+                return line;
             }
+            assert!(!has_ended, "{} ended without a line with {text:?}{}", self.name, self.transcript());
+            let is_in_time = Instant::now() <= deadline;
+            assert!(is_in_time, "{}: no line with {text:?} within {bound:?}{}", self.name, self.transcript());
+            sleep(POLL).await;
         }
     }
 
     /// Sends a signal to the process, not to its children.
-    ///
-    /// # Panics
-    /// If that fails.
     pub fn signal(&self, signal: Signal) {
-        // The tether keeps the number in use, so no other process can be hit.
-        kill(self.pid, signal).unwrap_or_else(|error| panic!("{signal} to {}: {error}", self.name));
+        self.process.signal(signal).unwrap_or_else(|error| panic!("{signal} to {}: {error}", self.name));
     }
 
-    /// Whether it has not ended yet.
     pub fn is_running(&mut self) -> bool {
-        matches!(self.child.try_wait(), Ok(None))
+        matches!(self.process.try_wait(), Ok(None))
     }
 
-    /// Its end; all of its output is there then.
-    ///
-    /// # Panics
-    /// If it does not end within `bound`; the message shows all lines.
+    /// Waits for the end.
     pub async fn wait(&mut self, bound: Duration) -> ExitStatus {
         match self.ended(bound).await {
             Some(status) => status,
@@ -162,31 +129,13 @@ impl Running {
         }
     }
 
-    /// Its end if that comes within `bound`; all of its output is there then.
-    ///
-    /// # Panics
-    /// If the system cannot tell.
+    /// Waits for the end; none if the process still runs after `bound`.
     pub async fn ended(&mut self, bound: Duration) -> Option<ExitStatus> {
-        let status = match timeout(bound, self.child.wait()).await {
-            Ok(Ok(status)) => status,
-            Ok(Err(error)) => panic!("{} cannot be waited for: {error}", self.name),
-            Err(Elapsed { .. }) => return None,
-        };
-        for reader in &mut self.readers {
-            let _ = timeout(LAST_WORDS, async { reader.is_finished() || reader.await.is_ok() }).await;
-        }
-        Some(status)
+        let ended = self.process.wait(bound).await;
+        ended.unwrap_or_else(|error| panic!("{} cannot be waited for: {error}", self.name))
     }
 
     fn transcript(&self) -> String {
-        format!("; its lines:\n{}", self.lines.borrow().join("\n"))
-    }
-}
-
-async fn collect(output: Option<impl AsyncRead + Unpin>, to: watch::Sender<Vec<String>>) {
-    let Some(output) = output else { return };
-    let mut lines = BufReader::new(output).split(b'\n');
-    while let Ok(Some(line)) = lines.next_segment().await {
-        to.send_modify(|lines| lines.push(String::from_utf8_lossy(&line).into_owned()));
+        format!("; its lines:\n{}", self.lines().join("\n"))
     }
 }

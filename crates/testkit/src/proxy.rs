@@ -1,4 +1,4 @@
-//! A way to Postgres that can be cut, refused, frozen, slowed down, and cut in the very moment of a COMMIT.
+//! A proxy in front of Postgres that can cut, refuse, freeze and delay connections, and cut one at a COMMIT.
 
 use std::io;
 use std::net::Ipv4Addr;
@@ -13,14 +13,14 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
-/// A simple query `COMMIT` as it stands in the stream: its type, its length, its text.
+/// The simple query `COMMIT` in the stream: type, length, text.
 const COMMIT: &[u8] = b"Q\0\0\0\x0bCOMMIT\0";
-/// Bytes that are passed on at once, which is what a delay delays.
+/// Maximum bytes of a chunk, the unit of a delay.
 const CHUNK: usize = 16 << 10;
-/// How long the server may take to answer a COMMIT whose answer is to be lost.
+/// Time allowed for the answer to a COMMIT, if that answer is to be lost.
 const COMMIT_LIMIT: Duration = Duration::from_secs(5);
 
-/// What gets lost when a connection is cut at a COMMIT. The client cannot tell one from the other.
+/// The lost part when a connection is cut at a COMMIT. The client cannot distinguish the two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lost {
     /// The COMMIT itself: the server rolls back.
@@ -29,9 +29,9 @@ pub enum Lost {
     Answer,
 }
 
-/// How connections are treated, those that are open and those to come.
+/// How open and new connections are treated.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct Conduct {
+struct Behaviour {
     refuses: bool,
     is_frozen: bool,
     delay: Duration,
@@ -48,23 +48,23 @@ pub struct Proxy {
 #[derive(Debug)]
 struct Shared {
     upstream: PathBuf,
-    conduct: watch::Sender<Conduct>,
+    behaviour: watch::Sender<Behaviour>,
     /// Connections end when it changes.
     cuts: watch::Sender<u64>,
-    /// What to do with the next COMMITs, last one first.
+    /// The parts to lose of the next COMMITs, the last one first.
     commits: Mutex<Vec<Lost>>,
     commits_lost: AtomicU32,
     open: AtomicUsize,
 }
 
 impl Proxy {
-    /// Listens on a free port of 127.0.0.1 and passes on to this socket.
+    /// Listens on a free port of 127.0.0.1 and forwards to this socket.
     pub async fn start(upstream: PathBuf) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let port = listener.local_addr()?.port();
         let shared = Arc::new(Shared {
             upstream,
-            conduct: watch::Sender::new(Conduct::default()),
+            behaviour: watch::Sender::new(Behaviour::default()),
             cuts: watch::Sender::new(0),
             commits: Mutex::default(),
             commits_lost: AtomicU32::new(0),
@@ -74,48 +74,47 @@ impl Proxy {
         Ok(Self { port, shared, accepting })
     }
 
-    /// Where it listens.
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// Ends all connections; new ones are taken.
+    /// Ends all connections; new ones are accepted.
     pub fn cut(&self) {
         self.shared.cuts.send_modify(|cuts| *cuts += 1);
     }
 
-    /// Closes new connections as soon as they are there, or takes them again.
+    /// Closes new connections at once, or accepts them again.
     pub fn refuse(&self, refuses: bool) {
-        self.shared.conduct.send_modify(|conduct| conduct.refuses = refuses);
+        self.shared.behaviour.send_modify(|behaviour| behaviour.refuses = refuses);
     }
 
-    /// Passes nothing on, in no direction, not even an end, as a network that has gone; or all of it again.
+    /// Forwards nothing in either direction, not even the end of a connection, like a dead network; or everything again.
     pub fn freeze(&self, is_frozen: bool) {
-        self.shared.conduct.send_modify(|conduct| conduct.is_frozen = is_frozen);
+        self.shared.behaviour.send_modify(|behaviour| behaviour.is_frozen = is_frozen);
     }
 
-    /// Holds up every chunk by this much, in each direction.
+    /// Delays every chunk in each direction.
     pub fn delay(&self, delay: Duration) {
-        self.shared.conduct.send_modify(|conduct| conduct.delay = delay);
+        self.shared.behaviour.send_modify(|behaviour| behaviour.delay = delay);
     }
 
-    /// The connection of the next COMMIT that comes along is cut in the middle of it. Several calls: of the next ones.
+    /// Cuts the connection of the next COMMIT in the middle of it. Several calls affect several COMMITs.
     pub fn lose_commit(&self, lost: Lost) {
         self.shared.commits().insert(0, lost);
     }
 
-    /// How many COMMITs were cut so far.
+    /// Number of COMMITs cut so far.
     pub fn commits_lost(&self) -> u32 {
         self.shared.commits_lost.load(Ordering::Relaxed)
     }
 
-    /// Back to passing on everything; COMMITs that did not come along are forgotten.
+    /// Forwards everything again and forgets COMMITs that did not come.
     pub fn restore(&self) {
         self.shared.commits().clear();
-        self.shared.conduct.send_replace(Conduct::default());
+        self.shared.behaviour.send_replace(Behaviour::default());
     }
 
-    /// Connections that are open.
+    /// Number of open connections.
     pub fn connections(&self) -> usize {
         self.shared.open.load(Ordering::Relaxed)
     }
@@ -137,10 +136,10 @@ impl Shared {
 async fn accept(listener: TcpListener, shared: Arc<Shared>) {
     loop {
         let Ok((client, _)) = listener.accept().await else {
-            sleep(Duration::from_millis(10)).await; // out of descriptors: a client will go
+            sleep(Duration::from_millis(10)).await; // out of descriptors: wait until a client disconnects
             continue;
         };
-        if shared.conduct.borrow().refuses {
+        if shared.behaviour.borrow().refuses {
             continue;
         }
         let mut cuts = shared.cuts.subscribe();
@@ -156,7 +155,7 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
     }
 }
 
-/// One connection, until either end closes it or a COMMIT is lost.
+/// Serves one connection until either end closes it or a COMMIT is lost.
 async fn connect(client: TcpStream, shared: &Shared) -> io::Result<()> {
     let server = UnixStream::connect(&shared.upstream).await?;
     client.set_nodelay(true)?;
@@ -164,16 +163,16 @@ async fn connect(client: TcpStream, shared: &Shared) -> io::Result<()> {
     let (from_server, to_server) = server.into_split();
     let is_mute = AtomicBool::new(false);
     tokio::select! {
-        ended = Requests { shared, is_mute: &is_mute, seen: Vec::new() }.pass(from_client, to_server) => ended,
-        ended = answers(shared, &is_mute, from_server, to_client) => ended,
+        ended = Requests { shared, is_mute: &is_mute, seen: Vec::new() }.forward(from_client, to_server) => ended,
+        ended = forward_answers(shared, &is_mute, from_server, to_client) => ended,
     }
 }
 
 /// Waits while frozen, then for the delay.
-async fn hold_up(shared: &Shared) {
-    let mut conduct = shared.conduct.subscribe();
-    let delay = match conduct.wait_for(|conduct| !conduct.is_frozen).await {
-        Ok(conduct) => conduct.delay,
+async fn wait_until_due(shared: &Shared) {
+    let mut behaviour = shared.behaviour.subscribe();
+    let delay = match behaviour.wait_for(|behaviour| !behaviour.is_frozen).await {
+        Ok(behaviour) => behaviour.delay,
         Err(_) => return, // the sender lives as long as `shared`
     };
     if !delay.is_zero() {
@@ -181,16 +180,16 @@ async fn hold_up(shared: &Shared) {
     }
 }
 
-/// From the client to the server.
+/// The direction from the client to the server.
 struct Requests<'a> {
     shared: &'a Shared,
     is_mute: &'a AtomicBool,
-    /// The end of what was passed on: a COMMIT may come in two pieces.
+    /// The last forwarded bytes: a COMMIT may arrive in two pieces.
     seen: Vec<u8>,
 }
 
 impl Requests<'_> {
-    async fn pass(
+    async fn forward(
         mut self,
         mut from: impl AsyncRead + Unpin,
         mut to: impl AsyncWrite + Unpin,
@@ -198,7 +197,7 @@ impl Requests<'_> {
         let mut chunk = vec![0; CHUNK];
         loop {
             let length = from.read(&mut chunk).await?;
-            hold_up(self.shared).await;
+            wait_until_due(self.shared).await;
             if length == 0 {
                 return Ok(());
             }
@@ -207,7 +206,7 @@ impl Requests<'_> {
                 None => to.write_all(chunk).await?,
                 Some(Lost::Request) => return Ok(()),
                 Some(Lost::Answer) => {
-                    // Nothing is on its way to the client: it waits for this answer.
+                    // Nothing else is on its way to the client: it waits for this answer.
                     self.is_mute.store(true, Ordering::Release);
                     to.write_all(chunk).await?;
                     sleep(COMMIT_LIMIT).await; // the answer ends the connection earlier
@@ -217,7 +216,7 @@ impl Requests<'_> {
         }
     }
 
-    /// Whether this chunk ends in a COMMIT that is to be lost.
+    /// The part to lose if this chunk ends with a COMMIT.
     fn lost(&mut self, chunk: &[u8]) -> Option<Lost> {
         self.seen.extend_from_slice(chunk);
         let is_commit = self.seen.ends_with(COMMIT);
@@ -228,8 +227,8 @@ impl Requests<'_> {
     }
 }
 
-/// From the server to the client, unless a COMMIT's answer is lost.
-async fn answers(
+/// Forwards from the server to the client, unless a COMMIT's answer is lost.
+async fn forward_answers(
     shared: &Shared,
     is_mute: &AtomicBool,
     mut from: impl AsyncRead + Unpin,
@@ -241,7 +240,7 @@ async fn answers(
         if is_mute.load(Ordering::Acquire) {
             return Ok(());
         }
-        hold_up(shared).await;
+        wait_until_due(shared).await;
         if length == 0 {
             return Ok(());
         }

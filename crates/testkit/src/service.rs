@@ -1,32 +1,32 @@
-//! The whole service as its users run it: API and workers as processes, a database of their own, the stand-in for DCE.
+//! The whole service under test: API and workers as processes, a database of their own, the stand-in for DCE. Failures
+//! panic; the message shows the last lines of the process or the answer of the API.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use dce_standin::scenario::{Scenario, ScenarioDir};
 use reqwest::StatusCode;
 use serde_json::Value;
 use sqlx::PgPool;
 use tempfile::TempDir;
 
 use crate::database::TestDatabase;
+use crate::launch;
 use crate::process::{Running, binary, eventually};
-use crate::scenario::{Scenario, ScenarioDir};
 
-/// How long a start may take on a busy machine.
+/// Time allowed for a start on a busy machine.
 const START: Duration = Duration::from_secs(60);
-/// How long an export of a test may take.
+/// Time allowed for an export.
 const EXPORT: Duration = Duration::from_secs(120);
-/// The token that the workers are given; no test may find it anywhere but in DCE's environment.
+/// The workers' token; no test may find it anywhere but in DCE's environment.
 pub const TOKEN: &str = "MTk4NjIyNDgzNDcxOTI1MjQ4.Cl2FMQ.the-token-of-the-tests-7f3a9c";
 
-/// A running service.
 #[derive(Debug)]
 pub struct Service {
-    /// What DCE will do, and what it was asked for.
+    /// Scripts the stand-in and records its calls.
     pub scenario: ScenarioDir,
-    /// The API.
     pub api: Running,
-    /// The workers, in the order of their start.
+    /// In the order of their start.
     pub workers: Vec<Running>,
     _database: Option<TestDatabase>,
     url: String,
@@ -38,30 +38,21 @@ pub struct Service {
 }
 
 impl Service {
-    /// API and one worker over this scenario.
-    ///
-    /// # Panics
-    /// If something does not start; the message shows its lines.
+    /// Starts API and one worker with this scenario.
     pub async fn start(scenario: &Scenario) -> Self {
         let mut service = Self::api_only(scenario, &[]).await;
         service.add_worker(&[]).await;
         service
     }
 
-    /// Only the API. `settings` are given to it and to all workers that follow.
-    ///
-    /// # Panics
-    /// If it does not start; the message shows its lines.
+    /// Starts only the API. `settings` apply to it and to all later workers.
     pub async fn api_only(scenario: &Scenario, settings: &[(&'static str, &str)]) -> Self {
         let database = TestDatabase::create().await;
         let service = Self::api_only_on(&database.url(), database.pool(), scenario, settings).await;
         Self { _database: Some(database), ..service }
     }
 
-    /// Only the API, on a database of the caller's.
-    ///
-    /// # Panics
-    /// If it does not start; the message shows its lines.
+    /// Starts only the API, on the caller's database.
     pub async fn api_only_on(
         url: &str,
         pool: PgPool,
@@ -69,19 +60,8 @@ impl Service {
         settings: &[(&'static str, &str)],
     ) -> Self {
         let settings: Vec<_> = settings.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
-        let mut environment = vec![
-            ("DATABASE_URL", url.to_owned()),
-            ("PORT", "0".to_owned()),
-            ("RATE_LIMIT_PER_MINUTE", "0".to_owned()),
-            ("LOG_FORMAT", "json".to_owned()),
-            ("RENDER", "true".to_owned()), // no .env of whoever runs the tests
-        ];
-        environment.extend(settings.iter().cloned());
-        let api = Running::start(&binary("dce-api"), &[], environment);
-        let line = api.line(START, "api.listening").await;
-        let line: Value = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{line}: {error}"));
-        let base =
-            format!("http://{}", line["address"].as_str().unwrap_or_else(|| panic!("{line} has no address")));
+        let launch = launch::api(url).unwrap_or_else(|error| panic!("{error}"));
+        let (api, address) = Running::launch(&launch::with(launch, settings.iter().cloned()), START).await;
         Self {
             scenario: ScenarioDir::create(scenario),
             _database: None,
@@ -89,103 +69,77 @@ impl Service {
             pool,
             api,
             workers: Vec::new(),
-            base,
+            base: format!("http://{address}"),
             settings,
             work_dir: TempDir::new().unwrap_or_else(|error| panic!("a temporary directory: {error}")),
             client: reqwest::Client::new(),
         }
     }
 
-    /// One more worker, with these settings besides the service's own. Returns when it has announced itself.
-    ///
-    /// # Panics
-    /// If it does not start; the message shows its lines.
+    /// Starts one more worker with these settings besides the service's own, and waits until it is ready.
     pub async fn add_worker(&mut self, settings: &[(&'static str, &str)]) {
         self.add_worker_through(&binary("dce-worker"), &[], settings).await;
     }
 
-    /// One more worker, started by this program with these arguments.
-    ///
-    /// # Panics
-    /// If it does not start; the message shows its lines.
+    /// Starts one more worker through this program with these arguments.
     pub async fn add_worker_through(
         &mut self,
         program: &Path,
         arguments: &[&str],
         settings: &[(&'static str, &str)],
     ) {
-        let mut environment = vec![
-            ("DATABASE_URL", self.url.clone()),
-            ("DISCORD_TOKEN", TOKEN.to_owned()),
-            ("DCE_BIN", self.scenario.dce_bin().display().to_string()),
-            ("WORK_DIR", self.work_dir().display().to_string()),
-            ("LOG_FORMAT", "json".to_owned()),
-            ("RENDER", "true".to_owned()),
-        ];
-        environment.extend(self.settings.iter().cloned());
-        environment.extend(settings.iter().map(|(name, value)| (*name, (*value).to_owned())));
-        let worker = Running::start(program, arguments, environment);
-        worker.line(START, "worker.started").await;
+        let launch = launch::worker(&self.url, &self.scenario, self.work_dir.path());
+        let mut launch = launch.unwrap_or_else(|error| panic!("{error}"));
+        launch.executable = program.to_owned();
+        launch.arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
+        let launch = launch::with(launch, [("DISCORD_TOKEN", TOKEN)]);
+        let launch = launch::with(launch, self.settings.iter().cloned());
+        let (worker, _) = Running::launch(&launch::with(launch, settings.iter().copied()), START).await;
         self.workers.push(worker);
     }
 
-    /// Where the API listens, as the beginning of a URL.
+    /// The API's base URL.
     pub fn base(&self) -> &str {
         &self.base
     }
 
-    /// Where DCE writes.
+    /// The folder in which DCE writes.
     pub fn work_dir(&self) -> PathBuf {
         self.work_dir.path().to_owned()
     }
 
-    /// The database, past whatever a worker was given.
+    /// The URL of the database, also where a worker was given another one.
     pub fn url(&self) -> String {
         self.url.clone()
     }
 
-    /// For questions to the tables.
+    /// Direct access to the tables.
     pub fn pool(&self) -> PgPool {
         self.pool.clone()
     }
 
-    /// `POST /exports`: the whole answer.
-    ///
-    /// # Panics
-    /// If there is no answer, or no JSON.
+    /// `POST /exports`: status and body.
     pub async fn post(&self, body: &Value) -> (StatusCode, Value) {
         let sent = self.client.post(format!("{}/exports", self.base)).json(body).send().await;
         answer(sent).await
     }
 
-    /// `POST /exports/{job_id}/cancel`: the whole answer.
-    ///
-    /// # Panics
-    /// If there is no answer, or no JSON.
+    /// `POST /exports/{job_id}/cancel`: status and body.
     pub async fn cancel(&self, job_id: &str) -> (StatusCode, Value) {
         answer(self.client.post(format!("{}/exports/{job_id}/cancel", self.base)).send().await).await
     }
 
-    /// `POST /exports/{job_id}/retry`: the whole answer.
-    ///
-    /// # Panics
-    /// If there is no answer, or no JSON.
+    /// `POST /exports/{job_id}/retry`: status and body.
     pub async fn retry(&self, job_id: &str) -> (StatusCode, Value) {
         answer(self.client.post(format!("{}/exports/{job_id}/retry", self.base)).send().await).await
     }
 
-    /// `GET` of any path: the whole answer.
-    ///
-    /// # Panics
-    /// If there is no answer, or no JSON.
+    /// `GET` of any path: status and body.
     pub async fn get(&self, path: &str) -> (StatusCode, Value) {
         answer(self.client.get(format!("{}{path}", self.base)).send().await).await
     }
 
     /// Submits an export and returns its `job_id`.
-    ///
-    /// # Panics
-    /// If it is not accepted.
     pub async fn export(&self, body: &Value) -> String {
         let (status, answer) = self.post(body).await;
         assert_eq!(status, StatusCode::ACCEPTED, "{answer}");
@@ -193,9 +147,6 @@ impl Service {
     }
 
     /// `GET /exports/{job_id}`.
-    ///
-    /// # Panics
-    /// If it is not there.
     pub async fn find(&self, job_id: &str) -> Value {
         let (status, export) =
             answer(self.client.get(format!("{}/exports/{job_id}", self.base)).send().await).await;
@@ -203,18 +154,12 @@ impl Service {
         export
     }
 
-    /// The export once it has ended, whichever way.
-    ///
-    /// # Panics
-    /// If it does not end within two minutes; the message shows the workers' lines.
+    /// Waits for the end of the export and returns it.
     pub async fn ended(&self, job_id: &str) -> Value {
         self.when(job_id, "it ends", |export| !export["finished_at"].is_null()).await
     }
 
-    /// The export once `condition` holds.
-    ///
-    /// # Panics
-    /// If it does not within two minutes.
+    /// Waits until `condition` holds for the export and returns it.
     pub async fn when(&self, job_id: &str, what: &str, condition: impl Fn(&Value) -> bool) -> Value {
         eventually(EXPORT, what, async || Some(self.find(job_id).await).filter(&condition)).await
     }
@@ -225,7 +170,7 @@ impl Service {
         self.ended(&job_id).await
     }
 
-    /// Everything that API and workers have logged so far.
+    /// All log lines of API and workers so far.
     pub fn log(&self) -> Vec<String> {
         let workers = self.workers.iter().flat_map(Running::lines);
         self.api.lines().into_iter().chain(workers).collect()
@@ -235,6 +180,6 @@ impl Service {
 async fn answer(sent: reqwest::Result<reqwest::Response>) -> (StatusCode, Value) {
     let response = sent.unwrap_or_else(|error| panic!("no answer of the API: {error}"));
     let status = response.status();
-    let body = response.json().await.unwrap_or_else(|error| panic!("the answer is no JSON: {error}"));
+    let body = response.json().await.unwrap_or_else(|error| panic!("the answer is not JSON: {error}"));
     (status, body)
 }

@@ -26,7 +26,13 @@ const LEAST_DISK_LIMIT: ByteSize = ByteSize(1_000_000);
 
 /// Runs DiscordChatExporter and streams its output into Postgres.
 #[derive(Parser)]
-#[command(name = "dce-worker", version, about, args_conflicts_with_subcommands = true)]
+#[command(
+    name = "dce-worker",
+    version,
+    about,
+    args_conflicts_with_subcommands = true,
+    after_help = "A .env file in the working directory is read unless DOTENV=false."
+)]
 pub struct CommandLine {
     #[command(subcommand)]
     pub command: Option<Command>,

@@ -7,7 +7,7 @@ use std::time::Duration;
 use dce_core::export::failure::{Failure, FailureKind};
 use dce_worker::dce::{Exit, Stderr, classify, reported_empty};
 
-const RECORDINGS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../testkit/recordings");
+const RECORDINGS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../standin/recordings");
 /// Replaces the output folder in the recorded texts.
 const OUT: &str = "OUT/";
 /// The real output folder: a path with a space, which must not be shown.

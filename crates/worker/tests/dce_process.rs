@@ -304,7 +304,11 @@ async fn as_a_worker() {
     if role == "interrupted" {
         let bits = [Signal::SIGINT, Signal::SIGHUP, Signal::SIGTERM].map(|signal| 1 << (signal as u64 - 1));
         let inherited: u64 = bits.iter().sum();
-        assert_eq!(signals(std::process::id(), "SigIgn") & inherited, inherited, "the precondition of the test does not hold");
+        assert_eq!(
+            signals(std::process::id(), "SigIgn") & inherited,
+            inherited,
+            "the precondition of the test does not hold"
+        );
         let still_ignored = signals(running.pid(), "SigIgn") & inherited;
         let blocked = signals(running.pid(), "SigBlk");
         let exit = running.stop(BOUND).await;

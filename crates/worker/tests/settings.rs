@@ -6,7 +6,7 @@ use std::process::Command;
 /// Runs the worker, without the `.env` of the developer, until it refuses these settings.
 fn refused(environment: &[(&str, &str)]) -> String {
     let mut command = Command::new(env!("CARGO_BIN_EXE_dce-worker"));
-    command.env_clear().env("RENDER", "true").envs(environment.iter().copied());
+    command.env_clear().env("DOTENV", "false").envs(environment.iter().copied());
     let output = command.output().unwrap();
     assert_eq!(output.status.code(), Some(2), "{output:?}");
     String::from_utf8(output.stderr).unwrap()

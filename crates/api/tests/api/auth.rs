@@ -85,7 +85,7 @@ async fn a_header_that_is_no_key_is_told_so() {
 fn a_new_key_is_shown_with_its_entry() {
     let run = |arguments: &[&str]| {
         let output =
-            std::process::Command::new(PROGRAM).args(arguments).env("RENDER", "true").output().unwrap();
+            std::process::Command::new(PROGRAM).args(arguments).env("DOTENV", "false").output().unwrap();
         (output.status.code(), String::from_utf8(output.stdout).unwrap())
     };
     let (code, text) = run(&["keys", "new", "research", "--scope", "read"]);

@@ -60,7 +60,7 @@ async fn the_healthcheck_tells_a_live_server_from_none() {
     let port = api.base.rsplit(':').next().unwrap().to_owned();
     let check = async |host: &str| {
         // Neither the database nor any other setting matters to it.
-        let environment = [("HOST", host), ("PORT", &port), ("RENDER", "true")];
+        let environment = [("HOST", host), ("PORT", &port), ("DOTENV", "false")];
         Running::start(Path::new(PROGRAM), &["healthcheck"], environment).wait(SOON).await.code()
     };
     assert_eq!(check("127.0.0.1").await, Some(0));
@@ -75,7 +75,7 @@ async fn migrate_sets_an_empty_database_up_and_can_be_repeated() {
     let database = TestDatabase::empty().await;
     for _ in 0..2 {
         let url = database.url();
-        let environment = [("DATABASE_URL", url.as_str()), ("RENDER", "true")];
+        let environment = [("DATABASE_URL", url.as_str()), ("DOTENV", "false")];
         let mut process = Running::start(Path::new(PROGRAM), &["migrate"], environment);
         assert_eq!(process.wait(SOON).await.code(), Some(0), "{:?}", process.lines());
     }

@@ -8,7 +8,7 @@ use crate::support::PROGRAM;
 
 fn run(url: &str, line: &str) -> (Option<i32>, String, String) {
     let mut command = Command::new(PROGRAM);
-    command.args(line.split_whitespace()).env_clear().envs([("RENDER", "true"), ("DATABASE_URL", url)]);
+    command.args(line.split_whitespace()).env_clear().envs([("DOTENV", "false"), ("DATABASE_URL", url)]);
     let output = command.output().unwrap();
     let [out, err] = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());
     (output.status.code(), out, err)

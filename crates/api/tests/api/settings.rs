@@ -6,7 +6,7 @@ use crate::support::PROGRAM;
 /// Runs the program to its end with nothing but these variables.
 fn run(arguments: &[&str], environment: &[(&str, &str)]) -> (Option<i32>, String) {
     let mut command = Command::new(PROGRAM);
-    command.args(arguments).env_clear().env("RENDER", "true").envs(environment.iter().copied());
+    command.args(arguments).env_clear().env("DOTENV", "false").envs(environment.iter().copied());
     finish(command.output().unwrap())
 }
 
@@ -139,7 +139,7 @@ fn the_help_documents_every_variable_and_shows_no_value() {
 }
 
 #[test]
-fn a_dotenv_is_read_where_there_is_no_platform_and_a_broken_one_is_named() {
+fn a_dotenv_is_read_unless_switched_off_and_a_broken_one_is_named() {
     let directory = tempfile::tempdir().unwrap();
     let run = |content: &str, environment: &[(&str, &str)]| {
         fs::write(directory.path().join(".env"), content).unwrap();
@@ -152,8 +152,15 @@ fn a_dotenv_is_read_where_there_is_no_platform_and_a_broken_one_is_named() {
     assert!(code == Some(2) && text.contains("PORT must"), "{text}");
     let (_, text) = run(broken_port, &[("PORT", "8000")]);
     assert!(!text.contains("PORT"), "the environment wins: {text}");
+    for (value, is_read) in [("false", false), ("0", false), ("true", true), (" ", true)] {
+        let (_, text) = run(broken_port, &[("DOTENV", value)]);
+        assert_eq!(text.contains("PORT must"), is_read, "DOTENV={value:?}: {text}");
+    }
     let (_, text) = run(broken_port, &[("RENDER", "true")]);
-    assert!(!text.contains("PORT"), "{text}");
+    assert!(text.contains("PORT must"), "RENDER has no meaning: {text}");
+    let (code, text) = run(broken_port, &[("DOTENV", "hunter2")]);
+    assert!(code == Some(2) && text.contains("DOTENV must be true or false"), "{text}");
+    assert!(!text.contains("hunter2"), "{text}");
     let (code, text) = run("DATABASE_URL=postgres://x\nhunter2 is no assignment\n", &[]);
     assert!(code == Some(2) && text.contains(".env") && !text.contains("hunter2"), "{text}");
 }

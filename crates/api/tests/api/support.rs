@@ -81,13 +81,13 @@ impl Api {
 
 /// Starts the program on a port that the system chooses; `settings` win over what every test needs.
 pub(crate) fn launch(url: &str, settings: &[(&str, &str)]) -> Running {
-    // RENDER keeps a developer's own .env out.
+    // No .env of the developer.
     let mut environment = vec![
         ("DATABASE_URL", url),
         ("PORT", "0"),
         ("LOG_FORMAT", "json"),
         ("RATE_LIMIT_PER_MINUTE", "0"),
-        ("RENDER", "true"),
+        ("DOTENV", "false"),
     ];
     environment.extend_from_slice(settings);
     Running::start(Path::new(PROGRAM), &[], environment)

@@ -1,4 +1,4 @@
-//! Who runs the server: Postgres refuses to run as root.
+//! The user that runs the server, because Postgres refuses to run as root.
 
 use std::os::unix::fs::chown;
 use std::os::unix::process::CommandExt;
@@ -10,20 +10,20 @@ use nix::unistd::{User, geteuid};
 
 use super::PostgresError;
 
-/// The user as whom Postgres's programs run.
+/// The user of Postgres's programs.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Account {
-    /// We are not root: ourselves.
-    Ourselves,
-    /// We are root and hand over to somebody harmless.
+    /// This process is not root: its own user.
+    Own,
+    /// This process is root: a user without privileges.
     Other { name: &'static str, uid: u32, gid: u32 },
 }
 
 impl Account {
-    /// Ourselves; for root `postgres`, which the packages create, else `nobody`.
+    /// This process's own user; for root `postgres`, which the packages create, else `nobody`.
     pub(super) fn choose() -> Result<Self, PostgresError> {
         if !geteuid().is_root() {
-            return Ok(Self::Ourselves);
+            return Ok(Self::Own);
         }
         ["postgres", "nobody"]
             .into_iter()
@@ -34,8 +34,8 @@ impl Account {
             .ok_or(PostgresError::NoAccount)
     }
 
-    /// Lets `command` run as this user, from `/` (ours may be closed to it), untouched by the caller's
-    /// locale and `PG…` variables.
+    /// Makes `command` run as this user, in `/` (the current directory may be closed to it), and without the caller's locale
+    /// and `PG…` variables.
     pub(super) fn apply(self, command: &mut Command) {
         if let Self::Other { uid, gid, .. } = self {
             command.uid(uid).gid(gid);
@@ -49,12 +49,12 @@ impl Account {
     /// Makes this user the owner of `path`.
     pub(super) fn own(self, path: &Path) -> io::Result<()> {
         match self {
-            Self::Ourselves => Ok(()),
+            Self::Own => Ok(()),
             Self::Other { uid, gid, .. } => chown(path, Some(uid), Some(gid)),
         }
     }
 
-    /// Whether this user can write in `directory`, all of its parents considered.
+    /// Whether this user can write in `directory`, including access to its parents.
     pub(super) fn can_write(self, directory: &Path) -> bool {
         let mut command = Command::new("sh");
         command.args(["-c", r#"cd "$1" && test -w ."#, "sh"]).arg(directory).stderr(Stdio::null());
@@ -62,7 +62,7 @@ impl Account {
         command.status().is_ok_and(|status| status.success())
     }
 
-    /// `can_write`, as an error that names user and directory.
+    /// `can_write`, or an error that names user and directory.
     pub(super) fn must_write(self, directory: &Path) -> Result<(), PostgresError> {
         match self {
             Self::Other { name: user, .. } if !self.can_write(directory) => {

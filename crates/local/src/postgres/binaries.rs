@@ -1,4 +1,4 @@
-//! Where this machine keeps Postgres's programs.
+//! Finds Postgres's programs on this machine.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -6,8 +6,8 @@ use std::{env, fs};
 
 use super::PostgresError;
 
-/// Parents of versioned installations and what precedes the version in a name below them.
-const USUAL_PLACES: [(&str, &str); 5] = [
+/// Parent folders of versioned installations, and the prefix of the version in a folder's name.
+const KNOWN_PARENTS: [(&str, &str); 5] = [
     ("/usr/lib/postgresql", ""),                          // Debian, Ubuntu
     ("/usr", "pgsql-"),                                   // PostgreSQL's own rpm packages
     ("/opt/homebrew/opt", "postgresql@"),                 // Homebrew on arm64
@@ -16,7 +16,7 @@ const USUAL_PLACES: [(&str, &str); 5] = [
 ];
 
 /// The directory with `initdb` and `postgres`: `PG_BINDIR` if set, else the first of `PATH`, `pg_config`
-/// and the usual places, newest version first (Debian keeps these programs out of `PATH`).
+/// and the known parents, newest version first (Debian keeps these programs out of `PATH`).
 pub(super) fn find() -> Result<PathBuf, PostgresError> {
     if let Some(given) = env::var_os("PG_BINDIR").map(PathBuf::from) {
         return if is_complete(&given) { Ok(given) } else { Err(PostgresError::IncompleteBinDir(given)) };
@@ -24,7 +24,7 @@ pub(super) fn find() -> Result<PathBuf, PostgresError> {
     let path = env::var_os("PATH").unwrap_or_default();
     env::split_paths(&path)
         .chain(from_pg_config())
-        .chain(USUAL_PLACES.iter().flat_map(|(parent, prefix)| versions(Path::new(parent), prefix)))
+        .chain(KNOWN_PARENTS.iter().flat_map(|(parent, prefix)| versions(Path::new(parent), prefix)))
         .find(|directory| is_complete(directory))
         .ok_or(PostgresError::NotInstalled)
 }
@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_newest_version_comes_first_and_strangers_are_left_out() {
+    fn the_newest_version_comes_first_and_other_folders_are_skipped() {
         let parent = tempfile::tempdir().unwrap();
         for name in ["9", "15", "16", "common"] {
             fs::create_dir(parent.path().join(name)).unwrap();

@@ -1,22 +1,22 @@
-//! What can keep a private Postgres from running, and what to do about it.
+//! Why a private Postgres cannot run, and the remedy.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Why there is no server; each message says what the user can do.
+/// Each message contains the remedy.
 #[derive(Debug, thiserror::Error)]
 pub enum PostgresError {
-    /// Neither `PATH`, `pg_config` nor the usual places have `initdb` and `postgres`.
+    /// Neither `PATH`, `pg_config` nor the known folders have `initdb` and `postgres`.
     #[error(
         "PostgreSQL is not installed on this machine: install it (Debian, Ubuntu: apt-get install postgresql; \
          Fedora: dnf install postgresql-server; macOS: brew install postgresql), or set PG_BINDIR to the \
          directory of initdb and postgres"
     )]
     NotInstalled,
-    /// `PG_BINDIR` was given and is wrong.
-    #[error("PG_BINDIR is {0}, but that directory does not hold both initdb and postgres")]
+    /// `PG_BINDIR` is wrong.
+    #[error("PG_BINDIR is {0}, but that directory does not contain both initdb and postgres")]
     IncompleteBinDir(PathBuf),
-    /// Postgres refuses to run as root, and there is nobody to run it instead.
+    /// Postgres refuses to run as root, and there is no other user to run it.
     #[error(
         "PostgreSQL does not run as root, and this machine has neither a user postgres nor nobody: add one"
     )]
@@ -24,23 +24,20 @@ pub enum PostgresError {
     /// The user that runs the server for root may not enter or write the directory.
     #[error(
         "the user {user}, who runs PostgreSQL because root must not, cannot write in {directory}: \
-         choose a directory below one that everybody may enter, such as /var/lib"
+         choose a directory below one that every user may enter, such as /var/lib"
     )]
-    Unreachable {
-        /// Who would have run the server.
-        user: &'static str,
-        /// Where.
-        directory: PathBuf,
-    },
-    /// A persistent server was to be made in a directory with other things in it.
-    #[error("{0} holds files that belong to no private PostgreSQL: choose a new or an empty directory")]
-    Foreign(PathBuf),
-    /// No directory takes a temporary server and its socket.
+    Unreachable { user: &'static str, directory: PathBuf },
+    /// The directory of a persistent server contains other files.
     #[error(
-        "no directory for a temporary PostgreSQL: set TMPDIR to a short path that everybody may write, such as /tmp"
+        "{0} contains files that do not belong to a private PostgreSQL: choose a new or an empty directory"
+    )]
+    Foreign(PathBuf),
+    /// No directory is usable for a temporary server and its socket.
+    #[error(
+        "no directory for a temporary PostgreSQL: set TMPDIR to a short path that every user may write to, such as /tmp"
     )]
     NoTemporaryDirectory,
-    /// `initdb` failed; its own words.
+    /// `initdb` failed; its own message.
     #[error("initdb failed: {0}")]
     Init(String),
     /// The server ended or was not ready in time; the end of its log.
@@ -49,16 +46,14 @@ pub enum PostgresError {
     /// A file or process operation failed.
     #[error("cannot {action} {}", path.display())]
     Io {
-        /// What was tried, e.g. `create`.
+        /// The attempted operation, e.g. `create`.
         action: &'static str,
-        /// On what.
         path: PathBuf,
-        /// The system's answer.
         source: io::Error,
     },
 }
 
-/// Names what was tried on which path.
+/// Adds the attempted operation and its path to an error.
 pub(super) fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> PostgresError {
     move |source| PostgresError::Io { action, path: path.to_owned(), source }
 }

@@ -15,34 +15,33 @@ use super::{PostgresError, SOCKET_PORT};
 /// Longest path of a Unix socket: Linux takes 107 bytes, macOS 103.
 const SOCKET_PATH_LIMIT: usize = 103;
 
-/// Names that a persistent directory may hold before it is initialised: the rest of an interrupted start.
+/// Names that a persistent directory may contain before it is initialised, left by an interrupted start.
 const OUR_NAMES: [&str; 3] = ["data.new", "log", "password"];
 
-/// Where one server lives.
 #[derive(Debug)]
 pub(super) struct Home {
-    /// Holds `data` and `log`, and the password of a persistent server.
+    /// Contains `data` and `log`, and the password of a persistent server.
     pub(super) directory: PathBuf,
-    /// Where the socket goes.
     pub(super) socket_directory: PathBuf,
-    /// Deleted with the server: the whole of a temporary one, or the socket of a persistent one that lives too deep.
+    /// Deleted with the server: the whole directory of a temporary one, or the socket's directory of a persistent one whose
+    /// path is too long.
     pub(super) temporary: Option<TempDir>,
     account: Account,
 }
 
 impl Home {
-    /// A new directory that goes with the server.
+    /// Creates a directory that is deleted with the server.
     pub(super) fn temporary(account: Account) -> Result<Self, PostgresError> {
         let temporary = temporary_directory(account)?;
         let directory = temporary.path().to_owned();
         Ok(Self { socket_directory: directory.clone(), directory, temporary: Some(temporary), account })
     }
 
-    /// `directory`, which is made if it is missing, and must be empty or that of an earlier server.
+    /// Uses `directory`, which is created if it is missing and must be empty or that of an earlier server.
     pub(super) fn persistent(directory: &Path, account: Account) -> Result<Self, PostgresError> {
         make(directory).map_err(io_error("create", directory))?;
         let directory = directory.canonicalize().map_err(io_error("find", directory))?;
-        if !directory.join("data/PG_VERSION").exists() && !holds_only(&directory, &OUR_NAMES)? {
+        if !directory.join("data/PG_VERSION").exists() && !contains_only(&directory, &OUR_NAMES)? {
             return Err(PostgresError::Foreign(directory));
         }
         account.own(&directory).map_err(io_error("change the owner of", &directory))?;
@@ -66,14 +65,13 @@ impl Home {
         fs::read_to_string(&path).map_err(io_error("read", &path))
     }
 
-    /// Creates the data directory unless it is there. Over TCP every local user could connect, so there
-    /// a password is asked for (temporary servers have no TCP); the socket lies in a directory that is
-    /// closed to others.
+    /// Creates the data directory unless it exists. Over TCP every local user could connect, so a password is required there
+    /// (temporary servers have no TCP); the socket is in a directory that is closed to other users.
     pub(super) fn initialise(&self, initdb: &Path, durable: bool) -> Result<(), PostgresError> {
         if self.data().join("PG_VERSION").exists() {
             return Ok(());
         }
-        // initdb writes PG_VERSION first: renamed when complete, or an interrupted one would pass for a good one.
+        // initdb writes PG_VERSION first. The rename when it is complete keeps an interrupted one from passing for complete.
         let unfinished = self.directory.join("data.new");
         match fs::remove_dir_all(&unfinished) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -114,7 +112,7 @@ impl Home {
     }
 }
 
-/// Makes `directory` for its owner alone; its parents as usual, since its owner may be somebody else.
+/// Creates `directory` for its owner alone; its parents as usual, since its owner may be another user.
 fn make(directory: &Path) -> io::Result<()> {
     if let Some(parent) = directory.parent() {
         fs::create_dir_all(parent)?;
@@ -144,7 +142,7 @@ fn fits_socket(directory: &Path) -> bool {
     directory.join(format!(".s.PGSQL.{SOCKET_PORT}")).as_os_str().len() <= SOCKET_PATH_LIMIT
 }
 
-fn holds_only(directory: &Path, names: &[&str]) -> Result<bool, PostgresError> {
+fn contains_only(directory: &Path, names: &[&str]) -> Result<bool, PostgresError> {
     let entries = fs::read_dir(directory).map_err(io_error("list", directory))?;
     for entry in entries {
         let name = entry.map_err(io_error("list", directory))?.file_name();

@@ -1,6 +1,6 @@
-//! A private Postgres server, run from the machine's own Postgres programs as root or not.
-//! It listens on a socket in a directory of its own or on loopback; no other server and no file of the user's
-//! is touched, and it ends with the process that started it, also by SIGKILL.
+//! A private Postgres server from the machine's own Postgres programs, also for root. It listens on a socket in a
+//! directory of its own or on loopback, touches no other server and no file of the user, and ends with the process that
+//! started it, even by SIGKILL.
 
 mod account;
 mod binaries;
@@ -23,23 +23,23 @@ pub use self::error::PostgresError;
 use self::error::io_error;
 use self::home::Home;
 use self::url::Address;
-use crate::tether::tethered;
+use crate::parent_death::command_tied_to_parent;
 
-/// How long a server may take until it accepts connections, crash recovery included.
+/// Time allowed until a server accepts connections, including crash recovery.
 const START_LIMIT: Duration = Duration::from_mins(1);
-/// Names the socket only: each server has a directory of its own.
+/// Only names the socket: each server has a directory of its own.
 const SOCKET_PORT: u16 = 5432;
 /// Lines of the server's log that an error shows.
 const LOG_TAIL: usize = 15;
 
-/// What a server may lose with the machine's power because its directory goes anyway, for speed.
-const THROW_AWAY: [&str; 5] =
+/// Settings for speed of a server whose directory is deleted: it may lose data if the machine crashes.
+const NOT_DURABLE: [&str; 5] =
     ["fsync=off", "synchronous_commit=off", "full_page_writes=off", "autovacuum=off", "shared_buffers=64MB"];
 
-/// How a server ends.
+/// How a server stops.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shutdown {
-    /// Ends all sessions, rolls back what is open and writes a checkpoint.
+    /// Ends all sessions, rolls back open transactions and writes a checkpoint.
     Fast,
     /// As if it had crashed: ends at once, and recovers from its log at the next start.
     Immediate,
@@ -56,13 +56,13 @@ impl Shutdown {
 
 /// A running private server; stopped on drop, which blocks until it has ended.
 ///
-/// All of its methods block: start it before, or away from, asynchronous work.
+/// All methods block: call them before or outside of asynchronous work.
 #[derive(Debug)]
 pub struct PrivatePostgres {
-    home: Home, // before `child`: its directory goes before the tether is let go, so that only one of us deletes
+    home: Home, // before `child`: its directory goes before the watcher is released, so that only one of them deletes it
     child: Child,
-    /// Of servers that were stopped before this one: let go, they would delete the directory as well.
-    former_tethers: Vec<ChildStdin>,
+    /// Of servers that were stopped before this one: closed, their watchers would delete the directory as well.
+    former_stdins: Vec<ChildStdin>,
     account: Account,
     address: Address,
     programs: PathBuf,
@@ -71,25 +71,25 @@ pub struct PrivatePostgres {
 }
 
 impl PrivatePostgres {
-    /// A throw-away server: socket only, not durable, its directory deleted when it ends.
+    /// Starts a temporary server: on a socket only, not durable, its directory is deleted when it ends.
     pub fn temporary() -> Result<Self, PostgresError> {
         let programs = binaries::find()?;
         let account = Account::choose()?;
         let home = Home::temporary(account)?;
         home.initialise(&programs.join("initdb"), false)?;
         let address = Address::Socket(home.socket_directory.clone());
-        // What a checkpoint would save goes with the directory.
-        Self::start(programs, account, home, address, Shutdown::Immediate, &THROW_AWAY)
+        // A checkpoint would save nothing: the directory is deleted.
+        Self::start(programs, account, home, address, Shutdown::Immediate, &NOT_DURABLE)
     }
 
-    /// A durable server whose data stay in `directory` (made if missing; refused if other files are in it).
-    /// With `port` it listens on that port of 127.0.0.1 and asks for the password that `url` contains,
-    /// which is kept in `directory/password`; without, on a socket that only its user and root can reach.
+    /// Starts a durable server whose data stay in `directory`, which is created if it is missing and refused if it contains
+    /// other files. With `port` it listens on that port of 127.0.0.1 and requires the password in `url`, which is kept in
+    /// `directory/password`; without, on a socket that only its user and root can reach.
     pub fn persistent(directory: &Path, port: Option<u16>) -> Result<Self, PostgresError> {
         Self::persistent_with(directory, port, &[])
     }
 
-    /// `persistent` with server settings, each `name=value`; those given here win.
+    /// `persistent` with server settings, each `name=value`, which win over the default ones.
     pub fn persistent_with(
         directory: &Path,
         port: Option<u16>,
@@ -118,36 +118,36 @@ impl PrivatePostgres {
         File::create(&log).map_err(io_error("create", &log))?;
         let settings: Vec<String> = settings.iter().map(|setting| (*setting).to_owned()).collect();
         let child = launch(&programs, account, &home, &address, at_end, &settings)?;
-        let former_tethers = Vec::new();
-        let mut server = Self { home, child, former_tethers, account, address, programs, settings, at_end };
+        let former_stdins = Vec::new();
+        let mut server = Self { home, child, former_stdins, account, address, programs, settings, at_end };
         server.wait_until_ready()?;
         Ok(server)
     }
 
     /// Stops the server and waits for its end; its data and its address stay. No effect on one that has ended.
     pub fn stop(&mut self, how: Shutdown) -> Result<(), PostgresError> {
-        // The number is still its own: the tether keeps it in use. A failure means that it has ended already.
+        // The number is still its own: the watcher's group keeps it in use. A failure means that it has ended already.
         if let Ok(pid) = i32::try_from(self.child.id()) {
             let _ = kill(Pid::from_raw(pid), how.signal());
         }
-        // `Child::wait` would close the pipe first and have the tether work beside us.
-        let tether = self.child.stdin.take();
+        // `Child::wait` would close the pipe first and start the watcher.
+        let stdin = self.child.stdin.take();
         let ended = self.child.wait();
-        self.child.stdin = tether;
+        self.child.stdin = stdin;
         ended.map(drop).map_err(io_error("wait for", &self.home.directory))
     }
 
-    /// Starts a stopped server again, where it was and with what it had.
+    /// Starts a stopped server again with the same address and data.
     pub fn start_again(&mut self) -> Result<(), PostgresError> {
         self.stop(self.at_end)?;
         let child =
             launch(&self.programs, self.account, &self.home, &self.address, self.at_end, &self.settings)?;
-        self.former_tethers.extend(std::mem::replace(&mut self.child, child).stdin.take());
+        self.former_stdins.extend(std::mem::replace(&mut self.child, child).stdin.take());
         self.wait_until_ready()
     }
 
     /// The lock file has the server's pid in line 1 and `ready` in line 8 once it takes connections;
-    /// the pid tells it from the file that a killed server left behind or another server owns.
+    /// the pid distinguishes it from the file of a killed server or of another server.
     fn wait_until_ready(&mut self) -> Result<(), PostgresError> {
         let lock_file = self.home.data().join("postmaster.pid");
         let pid = self.child.id().to_string();
@@ -166,7 +166,7 @@ impl PrivatePostgres {
         }
     }
 
-    /// The address of `database` as a URL for sqlx, psql and others. It contains the password where there is one.
+    /// The URL of `database` for sqlx, psql and others. It contains the password, if there is one.
     pub fn url(&self, database: &str) -> String {
         self.address.url(database)
     }
@@ -175,7 +175,7 @@ impl PrivatePostgres {
     pub fn psql(&self, database: &str) -> Command {
         let beside_server = self.programs.join("psql");
         let mut command = Command::new(if beside_server.is_file() { beside_server } else { "psql".into() });
-        Account::Ourselves.apply(&mut command);
+        Account::Own.apply(&mut command);
         command.arg("--no-psqlrc").env("PGUSER", "postgres").env("PGDATABASE", database);
         match &self.address {
             Address::Socket(directory) => {
@@ -191,7 +191,7 @@ impl PrivatePostgres {
         command
     }
 
-    /// The socket that it listens on; none of a server that listens on a port.
+    /// The socket; none if the server listens on a port.
     pub fn socket(&self) -> Option<PathBuf> {
         match &self.address {
             Address::Socket(directory) => Some(directory.join(format!(".s.PGSQL.{SOCKET_PORT}"))),
@@ -199,7 +199,7 @@ impl PrivatePostgres {
         }
     }
 
-    /// Where its files are.
+    /// The directory of its files.
     pub fn directory(&self) -> &Path {
         &self.home.directory
     }
@@ -217,7 +217,7 @@ impl Drop for PrivatePostgres {
     }
 }
 
-/// Starts the program, tied to this process.
+/// Starts the server process, tied to this process.
 fn launch(
     programs: &Path,
     account: Account,
@@ -235,12 +235,12 @@ fn launch(
         Address::Socket(directory) => (SOCKET_PORT, String::new(), quoted(directory)),
     };
     let remove = home.temporary.as_ref().map(tempfile::TempDir::path);
-    let mut command = tethered(&program, at_end.signal(), remove);
+    let mut command = command_tied_to_parent(&program, at_end.signal(), remove);
     command.arg("-D").arg(home.data()).args(["-p", &port.to_string()]);
     command
         .args(["-c", &format!("listen_addresses={listen}")])
         .args(["-c", &format!("unix_socket_directories={sockets}")])
-        .args(["-c", "unix_socket_permissions=0700"]) // no password is asked for there
+        .args(["-c", "unix_socket_permissions=0700"]) // no password is required there
         .args(["-c", "max_connections=200"]);
     for setting in settings {
         command.args(["-c", setting]);

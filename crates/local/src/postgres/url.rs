@@ -6,7 +6,6 @@ use std::path::PathBuf;
 
 use super::SOCKET_PORT;
 
-/// Where a server listens.
 #[derive(Clone)]
 pub(super) enum Address {
     /// On a socket in this directory, which is closed to other users.
@@ -16,7 +15,7 @@ pub(super) enum Address {
 }
 
 impl std::fmt::Debug for Address {
-    /// Leaves out the password.
+    /// Omits the password.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Socket(directory) => write!(f, "Socket({})", directory.display()),
@@ -40,7 +39,7 @@ impl Address {
     }
 }
 
-/// All but letters, digits and `-_.~` as `%XX`.
+/// Encodes all but letters, digits and `-_.~` as `%XX`.
 fn percent_encoded(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut text, byte| {
         if byte.is_ascii_alphanumeric() || b"-_.~".contains(byte) {

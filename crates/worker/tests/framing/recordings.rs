@@ -13,7 +13,7 @@ use crate::reading::{Reading, read};
 
 pub(crate) fn recording(case: &str, file: &str) -> Vec<u8> {
     let path: PathBuf =
-        [env!("CARGO_MANIFEST_DIR"), "../testkit/recordings", case, "out", file].iter().collect();
+        [env!("CARGO_MANIFEST_DIR"), "../standin/recordings", case, "out", file].iter().collect();
     std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 

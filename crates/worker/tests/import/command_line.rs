@@ -10,7 +10,7 @@ use crate::support::{BOUND, archive, document, ended, gzipped, indented};
 
 fn without_settings(arguments: &[&str]) -> Running {
     let arguments: Vec<&str> = ["import"].iter().chain(arguments).copied().collect();
-    Running::start(&binary("dce-worker"), &arguments, [("RENDER", "true")])
+    Running::start(&binary("dce-worker"), &arguments, [("DOTENV", "false")])
 }
 
 #[tokio::test]
@@ -55,7 +55,7 @@ async fn an_unusable_database_is_reported_without_the_password() {
     let mut process = Running::start(
         &binary("dce-worker"),
         &["import", file.to_str().unwrap()],
-        [("DATABASE_URL", url), ("RENDER", "true")],
+        [("DATABASE_URL", url), ("DOTENV", "false")],
     );
     assert_eq!(process.wait(BOUND).await.code(), Some(2));
     let lines = process.lines().join("\n");

@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::Path;
 
+use dce_standin::scenario::Scenario;
 use dce_testkit::process::{Running, eventually};
-use dce_testkit::scenario::Scenario;
 use dce_testkit::service::Service;
 use nix::sys::signal::Signal;
 use reqwest::StatusCode;

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use dce_standin::scenario::recording;
 use dce_testkit::database::TestDatabase;
-use dce_testkit::scenario::recording;
 use serde_json::Value;
 
 use crate::support::{Run, archived, import, runs};

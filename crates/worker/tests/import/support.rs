@@ -35,7 +35,7 @@ impl Imported {
 /// Starts `dce-worker import`.
 pub(crate) fn start(url: &str, arguments: &[&str]) -> Running {
     let arguments: Vec<&str> = ["import"].iter().chain(arguments).copied().collect();
-    Running::start(&binary("dce-worker"), &arguments, [("DATABASE_URL", url), ("RENDER", "true")])
+    Running::start(&binary("dce-worker"), &arguments, [("DATABASE_URL", url), ("DOTENV", "false")])
 }
 
 /// Imports these paths to the end.

@@ -1,4 +1,4 @@
-//! The service's HTTP API, as a client sees it.
+//! A client of the service's HTTP API.
 
 use anyhow::{Context, bail};
 use reqwest::{Client, Response};
@@ -8,17 +8,17 @@ use serde_json::json;
 /// An API on this machine.
 pub(crate) struct Api {
     client: Client,
-    /// Without a slash at its end.
+    /// Without a trailing slash.
     pub(crate) url: String,
 }
 
-/// What came of a request for an export.
+/// The answer to `POST /exports`.
 #[derive(Deserialize)]
 pub(crate) struct Accepted {
     pub(crate) job_id: String,
 }
 
-/// How an export stands.
+/// The answer to `GET /exports/{job_id}`.
 #[derive(Deserialize)]
 pub(crate) struct Export {
     pub(crate) status: String,
@@ -29,7 +29,7 @@ pub(crate) struct Export {
 }
 
 impl Export {
-    pub(crate) fn is_over(&self) -> bool {
+    pub(crate) fn has_ended(&self) -> bool {
         matches!(&*self.status, "completed" | "failed" | "cancelled")
     }
 }
@@ -44,14 +44,9 @@ pub(crate) struct Failure {
 }
 
 impl Api {
-    pub(crate) fn new(port: u16) -> anyhow::Result<Self> {
+    pub(crate) fn new(url: String) -> anyhow::Result<Self> {
         let client = Client::builder().no_proxy().build()?; // a proxy has no business on loopback
-        Ok(Self { client, url: format!("http://127.0.0.1:{port}") })
-    }
-
-    pub(crate) async fn is_ready(&self) -> bool {
-        let answer = self.client.get(format!("{}/readyz", self.url)).send().await;
-        answer.is_ok_and(|response| response.status().is_success())
+        Ok(Self { client, url })
     }
 
     pub(crate) async fn submit(&self, channel_id: &str) -> anyhow::Result<Accepted> {
@@ -66,7 +61,7 @@ impl Api {
     }
 }
 
-/// The body of a good answer, or the API's own words.
+/// The body of a successful answer, or an error with the API's own text.
 async fn read<T: serde::de::DeserializeOwned>(answer: reqwest::Result<Response>) -> anyhow::Result<T> {
     let response = answer?;
     let status = response.status();

@@ -1,15 +1,15 @@
-//! Ctrl-C, and SIGTERM, which asks the same.
+//! Ctrl-C, and SIGTERM, which means the same.
 
 use std::io;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// The user ended it before it was done.
+/// The user ended the command before it was done.
 #[derive(Debug, thiserror::Error)]
 #[error("interrupted")]
 pub(crate) struct Interrupted;
 
-/// From `listen` on, neither signal ends the process by itself.
+/// Receives both signals; from `listen` on, neither ends the process by itself.
 pub(crate) struct Interrupt {
     sigint: Signal,
     sigterm: Signal,
@@ -20,7 +20,7 @@ impl Interrupt {
         Ok(Self { sigint: signal(SignalKind::interrupt())?, sigterm: signal(SignalKind::terminate())? })
     }
 
-    /// Returns once one of them has come.
+    /// Waits for one of the signals.
     pub(crate) async fn received(&mut self) {
         tokio::select! {
             _ = self.sigint.recv() => {}
@@ -28,7 +28,7 @@ impl Interrupt {
         }
     }
 
-    /// The result of `work`, unless a signal comes first.
+    /// Returns the result of `work`, unless a signal comes first.
     pub(crate) async fn or<T>(&mut self, work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
         tokio::select! {
             result = work => result,

@@ -4,10 +4,10 @@ mod api;
 mod demo;
 mod interrupt;
 mod postgres;
-mod service;
 mod stack;
 mod up;
 
+use std::env;
 use std::process::ExitCode;
 
 use anyhow::Context;
@@ -17,7 +17,7 @@ use crate::interrupt::{Interrupt, Interrupted};
 
 /// Runs the whole service on this machine, with a Postgres of its own.
 #[derive(Parser)]
-#[command(version)]
+#[command(version, after_help = "A .env file in the working directory is read unless DOTENV=false.")]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -25,14 +25,14 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Shows the service at work: starts everything, exports one channel, prints what arrived.
+    /// Shows the service at work: starts everything, exports one channel, prints the archived messages.
     ///
-    /// With `DISCORD_TOKEN`, `DCE_BIN` and `DEFAULT_CHANNEL_ID` it exports that channel from Discord,
-    /// without them a sample. Nothing of it stays on the machine.
+    /// With `DISCORD_TOKEN`, `DCE_BIN` and `DEFAULT_CHANNEL_ID` it exports that channel from Discord, without them a sample.
+    /// It leaves nothing on the machine.
     Demo(demo::Options),
-    /// Starts Postgres, API and workers, and keeps them until Ctrl-C. Settings are those of API and workers.
+    /// Runs Postgres, API and workers until Ctrl-C. The settings of API and workers apply.
     Up(up::Options),
-    /// Starts Postgres alone, prints its address, and keeps it until Ctrl-C. For development.
+    /// Runs Postgres alone until Ctrl-C and prints its address. For development.
     Postgres(postgres::Options),
 }
 
@@ -59,8 +59,13 @@ async fn run() -> anyhow::Result<()> {
     }
 }
 
-/// Reads the working directory's `.env` that API and workers read, too; what is set already wins.
+/// Reads the working directory's `.env`, as API and workers do, unless `DOTENV=false`. Variables that are set win.
 fn load_dotenv() -> anyhow::Result<()> {
+    let is_off = env::var("DOTENV")
+        .is_ok_and(|value| ["false", "0", "no"].contains(&value.trim().to_ascii_lowercase().as_str()));
+    if is_off {
+        return Ok(());
+    }
     match dotenvy::from_path(".env") {
         Err(dotenvy::Error::LineParse(..)) => anyhow::bail!(".env holds a line that is no NAME=value"), // its text may be a secret
         Err(error) if !error.not_found() => Err(error).context("cannot read .env"),

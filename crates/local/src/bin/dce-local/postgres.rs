@@ -9,10 +9,10 @@ use crate::interrupt::Interrupt;
 
 #[derive(Args)]
 pub(crate) struct Options {
-    /// Keep the data here; without it they go when the server ends.
+    /// Where the data are kept. Unset: they are deleted when the server ends.
     #[arg(long, value_name = "DIRECTORY")]
     data_dir: Option<PathBuf>,
-    /// Listen on this port of 127.0.0.1 instead of a socket.
+    /// Port on 127.0.0.1 to listen on instead of a socket.
     #[arg(long, requires = "data_dir")]
     port: Option<u16>,
 }
@@ -23,7 +23,7 @@ pub(crate) async fn run(options: Options, interrupt: &mut Interrupt) -> anyhow::
         None => PrivatePostgres::temporary()?,
     };
     println!("{}", postgres.url("postgres"));
-    eprintln!("PostgreSQL is ready; Ctrl-C ends it.");
+    eprintln!("PostgreSQL is ready; press Ctrl-C to stop it.");
     interrupt.received().await;
     Ok(())
 }

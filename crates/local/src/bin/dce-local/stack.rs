@@ -3,78 +3,67 @@
 use std::time::Duration;
 
 use anyhow::Context;
-use dce_local::PrivatePostgres;
+use dce_local::{Launch, PrivatePostgres, ServiceProcess};
 use tempfile::TempDir;
 
-use crate::api::Api;
-use crate::service::{Service, Surroundings};
-
-/// How long everything may take until the API calls itself ready, migrations included.
+/// Time allowed until the API is ready, migrations included.
 const READY_LIMIT: Duration = Duration::from_mins(1);
-/// How often processes and API are looked at.
-const LOOK: Duration = Duration::from_millis(50);
+/// Time allowed for a process to end after SIGTERM; a worker's default grace is 25 s.
+const STOP_LIMIT: Duration = Duration::from_mins(1);
+/// How often it is checked whether a process has ended.
+const POLL: Duration = Duration::from_millis(50);
 
 /// The running parts. On drop all processes end, then their directory goes, then Postgres ends.
 pub(crate) struct Stack {
-    directory: Option<TempDir>, // before `services`, whose tethers would delete it, too, once let go
-    services: Vec<Service>,
-    pub(crate) postgres: PrivatePostgres, // after `services`, which need it to end in order
+    directory: Option<TempDir>, // before `processes`, whose watchers would delete it, too, once released
+    processes: Vec<ServiceProcess>,
+    pub(crate) postgres: PrivatePostgres, // after `processes`, which need it to end in order
 }
 
 impl Stack {
-    /// Nothing but Postgres yet. `directory` goes when all have ended.
+    /// Postgres alone. `directory` is deleted when all have ended.
     pub(crate) fn new(postgres: PrivatePostgres, directory: Option<TempDir>) -> Self {
-        Self { directory, services: Vec::new(), postgres }
+        Self { directory, processes: Vec::new(), postgres }
     }
 
-    pub(crate) fn start(
-        &mut self,
-        name: &'static str,
-        surroundings: &Surroundings<'_>,
-    ) -> anyhow::Result<()> {
-        self.services.push(Service::start(name, surroundings)?);
+    /// Starts a process without waiting until it is ready.
+    pub(crate) fn start(&mut self, launch: &Launch) -> anyhow::Result<()> {
+        self.processes.push(launch.start()?);
         Ok(())
     }
 
-    /// Returns once the API answers that it is ready; fails as soon as a process ends.
-    pub(crate) async fn ready(&mut self, api: &Api) -> anyhow::Result<()> {
-        let ready = async {
-            while !api.is_ready().await {
-                self.check()?;
-                tokio::time::sleep(LOOK).await;
-            }
-            anyhow::Ok(())
-        };
-        match tokio::time::timeout(READY_LIMIT, ready).await {
-            Ok(outcome) => outcome,
-            Err(_) => Err(self.blame("the API is not ready after 60 s")),
-        }
+    /// Starts the API, waits until it is ready, and returns its base URL.
+    pub(crate) async fn start_api(&mut self, launch: &Launch) -> anyhow::Result<String> {
+        self.processes.push(launch.start()?);
+        let api = self.processes.last_mut().context("the API was started")?;
+        let address = api.ready(READY_LIMIT).await?;
+        Ok(format!("http://{address}"))
     }
 
     /// Returns, with an error, once a process has ended.
     pub(crate) async fn watch(&mut self) -> anyhow::Result<()> {
         loop {
             self.check()?;
-            tokio::time::sleep(LOOK).await;
+            tokio::time::sleep(POLL).await;
         }
     }
 
     /// An error if a process has ended.
     pub(crate) fn check(&mut self) -> anyhow::Result<()> {
-        self.services.iter_mut().try_for_each(Service::check).context("the service cannot go on")
+        self.processes.iter_mut().try_for_each(ServiceProcess::check).context("the service cannot continue")
     }
 
-    /// `what` as an error that shows what all processes said last.
-    pub(crate) fn blame(&self, what: &str) -> anyhow::Error {
-        let words: String = self.services.iter().map(Service::last_words).collect();
-        anyhow::anyhow!("{what}{words}")
+    /// `error` with the last log lines of all processes.
+    pub(crate) fn error_with_logs(&self, error: &str) -> anyhow::Error {
+        let logs: String = self.processes.iter().map(ServiceProcess::log_tail).collect();
+        anyhow::anyhow!("{error}{logs}")
     }
 }
 
 impl Drop for Stack {
     fn drop(&mut self) {
-        self.services.iter().for_each(Service::terminate); // all at once, then one by one
-        self.services.iter_mut().for_each(Service::stop);
+        self.processes.iter().for_each(ServiceProcess::terminate); // all at once, then one by one
+        self.processes.iter_mut().for_each(|process| process.stop_blocking(STOP_LIMIT));
         self.directory.take();
     }
 }

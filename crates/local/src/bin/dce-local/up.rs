@@ -7,25 +7,23 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::Args;
-use dce_local::PrivatePostgres;
+use dce_local::{Launch, Output, PrivatePostgres, Program};
 
-use crate::api::Api;
 use crate::interrupt::{Interrupt, Interrupted};
-use crate::service::{Environment, Surroundings};
 use crate::stack::Stack;
 
 #[derive(Args)]
 pub(crate) struct Options {
-    /// Keeps the archive between runs [default: /var/lib/dce-service for root, else ~/.local/share/dce-service].
+    /// Where the archive is kept [default: /var/lib/dce-service for root, else ~/.local/share/dce-service].
     #[arg(long, value_name = "DIRECTORY")]
     data_dir: Option<PathBuf>,
     /// Port of the API on 127.0.0.1.
     #[arg(long, env = "PORT", default_value_t = 8000)]
     port: u16,
-    /// Port of Postgres on 127.0.0.1, with a password; without it Postgres listens on a socket only.
+    /// Port of Postgres on 127.0.0.1, with a password. Unset: Postgres listens on a socket only.
     #[arg(long)]
     postgres_port: Option<u16>,
-    /// Worker processes.
+    /// Number of worker processes.
     #[arg(long, default_value_t = 1)]
     workers: u16,
 }
@@ -51,24 +49,17 @@ pub(crate) async fn run(options: Options, interrupt: &mut Interrupt) -> anyhow::
         ("PORT", options.port.to_string()),
         ("WORK_DIR", work.canonicalize()?.to_string_lossy().into_owned()),
     ];
-    let surroundings = Surroundings {
-        environment: Environment {
-            inherit: true,
-            variables: variables.map(|(n, v)| (n.to_owned(), v)).into(),
-        },
-        directory: None,
-        remove: None,
-        log: None,
+    let launch = |program| {
+        let launch = Launch::new(program, variables.clone())?;
+        anyhow::Ok(Launch { inherits_environment: true, output: Output::Inherit, ..launch })
     };
-    let api = Api::new(options.port)?;
-    stack.start("dce-api", &surroundings)?;
-    interrupt.or(stack.ready(&api)).await?;
+    let api = launch(Program::Api)?;
+    let url = interrupt.or(stack.start_api(&api)).await?;
     for _ in 0..options.workers {
-        stack.start("dce-worker", &surroundings)?;
+        stack.start(&launch(Program::Worker)?)?;
     }
     eprintln!(
-        "API: {}\nDatabase: {database}\nCtrl-C ends it; the archive stays in {}.",
-        api.url,
+        "API: {url}\nDatabase: {database}\nPress Ctrl-C to stop; the archive stays in {}.",
         directory.display()
     );
     match interrupt.or(stack.watch()).await {
@@ -77,7 +68,7 @@ pub(crate) async fn run(options: Options, interrupt: &mut Interrupt) -> anyhow::
     }
 }
 
-/// For root below /var/lib: Postgres then runs as another user, who may not enter root's home.
+/// Below /var/lib for root: Postgres then runs as another user, who may not enter root's home.
 fn default_directory() -> anyhow::Result<PathBuf> {
     if nix::unistd::geteuid().is_root() {
         return Ok(Path::new("/var/lib/dce-service").to_owned());

@@ -1,34 +1,33 @@
-//! How an export is coming along, on a terminal as one line that changes.
+//! The progress of the export; on a terminal one line that is overwritten.
 
 use std::io::{IsTerminal, Write, stdout};
 use std::time::{Duration, Instant};
 
 use crate::api::Export;
 
-/// How often a line is printed where lines cannot be overwritten.
+/// Time between lines where they cannot be overwritten.
 const LINE_EVERY: Duration = Duration::from_secs(1);
 
-/// What was shown last.
-pub(super) struct Progress {
+pub(super) struct ProgressLine {
     overwrites: bool,
     shown: Option<(String, Instant)>,
 }
 
-impl Progress {
+impl ProgressLine {
     pub(super) fn new() -> Self {
         Self { overwrites: stdout().is_terminal(), shown: None }
     }
 
-    /// Shows `export`; its last state always, others not more often than one can read.
+    /// Shows `export`: its last state always, other states once a second.
     pub(super) fn show(&mut self, export: &Export) {
         let line = line(export);
         if self.overwrites {
-            print!("\r\x1b[K{line}{}", if export.is_over() { "\n" } else { "" });
+            print!("\r\x1b[K{line}{}", if export.has_ended() { "\n" } else { "" });
             let _ = stdout().flush(); // a lost progress line is no reason to fail
         } else {
             let is_due =
                 self.shown.as_ref().is_none_or(|(last, at)| *last != line && at.elapsed() >= LINE_EVERY);
-            if is_due || export.is_over() {
+            if is_due || export.has_ended() {
                 println!("{line}");
                 self.shown = Some((line, Instant::now()));
             }

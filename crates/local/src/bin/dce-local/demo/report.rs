@@ -1,4 +1,4 @@
-//! What arrived, read from the tables themselves.
+//! Prints the archived messages, read from the tables themselves.
 
 use std::io::Write;
 use std::process::Stdio;

@@ -1,4 +1,4 @@
-//! What the demo exports: a channel of Discord, or a sample through the stand-in.
+//! The source of the demo's export: a channel of Discord, or a sample through the stand-in.
 
 use std::env;
 use std::fs;
@@ -8,20 +8,19 @@ use std::path::Path;
 use anyhow::Context;
 use serde_json::json;
 
-use crate::service::sibling;
+use dce_local::built_program;
 
 /// The sample's channel: an id as Discord makes them.
 const SAMPLE_CHANNEL: &str = "910000000000000000";
-/// The sample's size and pace: long enough to watch, short enough to wait for.
+/// The sample's size and rate: long enough to watch, short enough to wait for.
 const SAMPLE_MESSAGES: u32 = 2000;
 const SAMPLE_MESSAGES_PER_SECOND: u32 = 1500;
 
-/// Where messages come from.
 pub(super) enum Source {
     /// `DiscordChatExporter` itself.
     Discord { exporter: String, token: String, channel_id: String },
-    /// The stand-in, called by this path; why not Discord.
-    Sample { exporter: String, because: String },
+    /// The stand-in, called by this path, and the reason.
+    Sample { exporter: String, reason: String },
 }
 
 impl Source {
@@ -42,7 +41,7 @@ impl Source {
                     .collect::<Vec<_>>()
                     .join(" and ");
                 let exporter = set_up_sample(&directory.join("sample"))?;
-                Ok(Self::Sample { exporter, because: format!("{missing} not set") })
+                Ok(Self::Sample { exporter, reason: format!("{missing} not set") })
             }
         }
     }
@@ -58,21 +57,21 @@ impl Source {
         }
     }
 
-    /// What the user is about to see.
+    /// Tells the user what is exported.
     pub(super) fn announcement(&self) -> String {
         match self {
             Self::Discord { channel_id, .. } => {
                 format!("This exports the channel {channel_id} from Discord with DiscordChatExporter.")
             }
-            Self::Sample { because, .. } => format!(
-                "This replays a sample: {SAMPLE_MESSAGES} made-up messages through a stand-in for \
-                 DiscordChatExporter ({because}).\nFor a channel of yours set DISCORD_TOKEN, DEFAULT_CHANNEL_ID \
-                 and DCE_BIN (the path of DiscordChatExporter.Cli) first."
+            Self::Sample { reason, .. } => format!(
+                "This exports a sample: {SAMPLE_MESSAGES} generated messages through a stand-in for DiscordChatExporter \
+                 ({reason}).\nTo export a channel of yours, set DISCORD_TOKEN, DEFAULT_CHANNEL_ID and DCE_BIN (the path \
+                 of DiscordChatExporter.Cli) first."
             ),
         }
     }
 
-    /// The settings that the worker needs for it.
+    /// The worker's settings for this source.
     pub(super) fn variables(&self) -> [(&'static str, String); 2] {
         let (exporter, token) = match self {
             Self::Discord { exporter, token, .. } => (exporter, &**token),
@@ -82,12 +81,12 @@ impl Source {
     }
 }
 
-/// A variable that is set to something.
+/// The value of a variable that is set and not empty.
 fn setting(name: &str) -> Option<String> {
     env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-/// The stand-in reads the scenario beside the path it is called by. Returns that path.
+/// Writes the scenario beside a link to the stand-in, which reads it there. Returns the link's path.
 fn set_up_sample(directory: &Path) -> anyhow::Result<String> {
     let scenario = json!({ "channels": { SAMPLE_CHANNEL: {
         "generate": { "messages": SAMPLE_MESSAGES, "seed": 1 },
@@ -96,6 +95,6 @@ fn set_up_sample(directory: &Path) -> anyhow::Result<String> {
     let exporter = directory.join("DiscordChatExporter.Cli");
     fs::create_dir(directory)?;
     fs::write(directory.join("scenario.json"), scenario.to_string())?;
-    symlink(sibling("dce-standin")?, &exporter)?;
+    symlink(built_program("dce-standin")?, &exporter)?;
     Ok(exporter.to_string_lossy().into_owned())
 }

@@ -1,0 +1,25 @@
+//! End-to-end tests with real processes: POST /exports, queue, worker, DCE (the stand-in), rows in Postgres.
+
+#![expect(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
+
+mod archive;
+mod budget;
+mod clients;
+mod control;
+mod document;
+mod documents;
+mod endings;
+mod erasure;
+mod failures;
+mod fenced;
+mod limits;
+mod memory;
+mod outages;
+mod parallel;
+mod resume;
+mod secrets;
+mod shutdown;
+mod takeover;
+mod token;
+mod update;
+mod warnings;
