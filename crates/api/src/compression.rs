@@ -1,5 +1,4 @@
-//! What is not compressed although the client would take it: events, which must not wait for more of them, and what is so
-//! small that it would grow.
+//! Exemptions from compression: events, which must not wait for more events, and bodies so small that they would grow.
 
 use actix_web::Error;
 use actix_web::body::{BodySize, MessageBody};
@@ -7,19 +6,19 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderValue};
 use actix_web::middleware::Next;
 
-/// Bytes from which compressing pays.
-const WORTHWHILE: u64 = 1024;
-/// An encoding that is none: what has one already is left alone.
+/// Minimum size in bytes for which compression pays off.
+const MIN_SIZE: u64 = 1024;
+/// The encoding "none". The compressing middleware leaves a response alone that already has an encoding.
 const IDENTITY: HeaderValue = HeaderValue::from_static("identity");
 
-/// Middleware inside of the one that compresses: marks what that is to leave alone.
-pub async fn exempt<B: MessageBody>(
+/// Middleware inside the compressing one: marks the responses that must stay uncompressed.
+pub async fn mark_exempt<B: MessageBody>(
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<B>, Error> {
     let mut response = next.call(request).await?;
     let size = response.response().body().size();
-    let is_small = matches!(size, BodySize::Sized(bytes) if bytes < WORTHWHILE);
+    let is_small = matches!(size, BodySize::Sized(bytes) if bytes < MIN_SIZE);
     let is_events = response
         .headers()
         .get(CONTENT_TYPE)
@@ -30,8 +29,8 @@ pub async fn exempt<B: MessageBody>(
     Ok(response)
 }
 
-/// Middleware outside of it: takes the mark away, which no client should see (RFC 9110, 8.4).
-pub async fn tidy<B: MessageBody>(
+/// Middleware outside the compressing one: removes the mark, which clients should not see (RFC 9110, 8.4).
+pub async fn remove_mark<B: MessageBody>(
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<B>, Error> {

@@ -1,25 +1,29 @@
-//! REST API: takes export requests, shows what became of them.
+//! REST API: accepts export requests, reports their progress and reads the archive.
 
 pub mod auth;
-pub mod body;
-pub mod browser;
+pub mod command;
 pub mod compression;
-pub mod config;
-pub mod cursor;
+pub mod cors;
+pub mod endpoint;
+pub mod formats;
 pub mod healthcheck;
 pub mod idempotency;
 pub mod live;
 pub mod openapi;
+pub mod pagination;
 pub mod problem;
-pub mod query;
+pub mod query_string;
 pub mod rate_limit;
 pub mod reading;
-pub mod representation;
+pub mod rendered_export;
+pub mod request_body;
 pub mod request_id;
 pub mod request_log;
 pub mod retention;
 pub mod routes;
 pub mod search_index;
+pub mod security_headers;
+pub mod settings;
 pub mod startup;
 pub mod state;
 pub mod wire;

@@ -1,4 +1,4 @@
-//! The only place that makes error bodies: RFC 9457 `application/problem+json`.
+//! Error responses (RFC 9457, `application/problem+json`): codes, titles and rendering. No other file makes error bodies.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -17,17 +17,17 @@ use utoipa::ToSchema;
 use crate::request_id::RequestId;
 use crate::wire;
 
-/// Declares the problems once: code, status, title.
+/// Declares each problem once: variant, code, status, title.
 macro_rules! problems {
-    ($($(#[$doc:meta])* $name:ident = $code:literal, $status:ident, $title:literal;)*) => {
-        /// Every problem that the API can answer. Clients tell them apart by the code, which never changes.
+    ($($(#[$comment:meta])* $name:ident = $code:literal, $status:ident, $title:literal;)*) => {
+        /// Every problem that the API can report. Clients distinguish them by the code, which never changes.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         pub enum Code {
-            $($(#[$doc])* $name,)*
+            $($(#[$comment])* $name,)*
         }
 
         impl Code {
-            /// All of them, for documentation and tests.
+            /// All codes, for documentation and tests.
             pub const ALL: &'static [Self] = &[$(Self::$name,)*];
 
             /// The stable code, e.g. `validation_failed`.
@@ -35,17 +35,16 @@ macro_rules! problems {
                 match self { $(Self::$name => $code,)* }
             }
 
-            /// The HTTP status it comes with.
             pub const fn status(self) -> StatusCode {
                 match self { $(Self::$name => StatusCode::$status,)* }
             }
 
-            /// Where people read about it.
+            /// The page about this code, for people.
             fn page(self) -> String {
                 format!("/docs/errors#{}", self.as_str())
             }
 
-            /// A short name for people, the same for all occurrences.
+            /// A short name for people, the same for every occurrence.
             pub const fn title(self) -> &'static str {
                 match self { $(Self::$name => $title,)* }
             }
@@ -54,63 +53,45 @@ macro_rules! problems {
 }
 
 problems! {
-    /// The body cannot be parsed.
     MalformedJson = "malformed_json", BAD_REQUEST, "The body is not JSON";
-    /// The body is JSON but no object.
     NotAnObject = "not_an_object", BAD_REQUEST, "The body is not a JSON object";
-    /// The request is otherwise valid but wants another format than `Json`.
+    /// The request is otherwise valid but asks for a format other than `Json`.
     UnsupportedFormat = "unsupported_format", BAD_REQUEST, "The format is not supported";
-    /// Something about the request that no other code names.
+    /// Any fault of a request that no other code describes.
     BadRequest = "bad_request", BAD_REQUEST, "The request cannot be understood";
-    /// The header is no key.
     IdempotencyKeyMalformed = "idempotency_key_malformed", BAD_REQUEST, "The Idempotency-Key is malformed";
-    /// No key, or not one of the service's.
-    Unauthorized = "unauthorized", UNAUTHORIZED, "A key is needed";
-    /// The key's scope does not include this.
-    InsufficientScope = "insufficient_scope", FORBIDDEN, "The key may not do this";
-    /// The request is valid but names a channel that may not be exported.
+    /// No key, or an unknown one.
+    Unauthorized = "unauthorized", UNAUTHORIZED, "A key is required";
+    InsufficientScope = "insufficient_scope", FORBIDDEN, "The key does not allow this";
+    /// The request is otherwise valid but names a channel that may not be exported.
     ChannelNotAllowed = "channel_not_allowed", FORBIDDEN, "The channel may not be exported";
-    /// No export has this id.
-    ExportNotFound = "export_not_found", NOT_FOUND, "There is no such export";
-    /// No message of the channel has this id.
-    MessageNotFound = "message_not_found", NOT_FOUND, "There is no such message";
-    /// Nothing is archived of this channel.
-    ChannelNotFound = "channel_not_found", NOT_FOUND, "There is no such channel";
-    /// Nothing has this path.
-    NotFound = "not_found", NOT_FOUND, "There is nothing at this path";
-    /// The path exists, without this method.
-    MethodNotAllowed = "method_not_allowed", METHOD_NOT_ALLOWED, "The method is not allowed here";
-    /// The request did not come in time.
-    RequestTimeout = "request_timeout", REQUEST_TIMEOUT, "The request took too long to come";
-    /// None of the forms that the client accepts can be had.
-    NotAcceptable = "not_acceptable", NOT_ACCEPTABLE, "No such form can be had";
-    /// A cancel of an export that has completed or failed.
+    ExportNotFound = "export_not_found", NOT_FOUND, "The export does not exist";
+    MessageNotFound = "message_not_found", NOT_FOUND, "The message is not archived";
+    ChannelNotFound = "channel_not_found", NOT_FOUND, "The channel is not archived";
+    NotFound = "not_found", NOT_FOUND, "The path does not exist";
+    MethodNotAllowed = "method_not_allowed", METHOD_NOT_ALLOWED, "The path does not support this method";
+    RequestTimeout = "request_timeout", REQUEST_TIMEOUT, "The request was not received in time";
+    NotAcceptable = "not_acceptable", NOT_ACCEPTABLE, "None of the accepted media types is available";
+    /// Cancelling an export that has completed or failed.
     ExportEnded = "export_ended", CONFLICT, "The export has ended";
-    /// A retry of an export without a failed or cancelled run, and without a cancel to withdraw.
+    /// Retrying an export that has no failed or cancelled run and no cancel to withdraw.
     NothingToRetry = "nothing_to_retry", CONFLICT, "There is nothing to retry";
-    /// The body is larger than any valid request.
     BodyTooLarge = "body_too_large", PAYLOAD_TOO_LARGE, "The body is too large";
-    /// The body is not sent as JSON.
     UnsupportedMediaType = "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE, "The body must be JSON";
-    /// Fields are wrong; `errors` lists all of them.
+    /// Fields or parameters are wrong; `errors` lists all of them.
     ValidationFailed = "validation_failed", UNPROCESSABLE_ENTITY, "The request is not valid";
-    /// The key belongs to another request.
     IdempotencyKeyReused = "idempotency_key_reused", UNPROCESSABLE_ENTITY, "The Idempotency-Key belongs to another request";
-    /// The client has created as many exports as it may.
-    RateLimitExceeded = "rate_limit_exceeded", TOO_MANY_REQUESTS, "Too many exports were created";
-    /// A fault of the service.
-    Internal = "internal_error", INTERNAL_SERVER_ERROR, "The service made a mistake";
-    /// The database is away, starting or too busy.
+    RateLimitExceeded = "rate_limit_exceeded", TOO_MANY_REQUESTS, "Too many exports were created in the last minute";
+    Internal = "internal_error", INTERNAL_SERVER_ERROR, "The service failed";
+    /// The database is unreachable, starting or too busy.
     DatabaseUnavailable = "database_unavailable", SERVICE_UNAVAILABLE, "The database is not available";
-    /// The database takes no writes.
-    DatabaseReadOnly = "database_read_only", SERVICE_UNAVAILABLE, "The database takes no writes";
-    /// The database has no tables yet.
+    DatabaseReadOnly = "database_read_only", SERVICE_UNAVAILABLE, "The database is read-only";
     SchemaMissing = "schema_missing", SERVICE_UNAVAILABLE, "The database is not set up";
 }
 
-/// Seconds after which a client may try again when the database is away.
+/// Seconds after which a client may retry when the database is unavailable.
 const RETRY_UNAVAILABLE: u32 = 5;
-/// Seconds after which a client may try again when the database takes no writes: someone has to make room first.
+/// Seconds after which a client may retry when the database is read-only: someone has to free space first.
 const RETRY_READ_ONLY: u32 = 30;
 
 /// One occurrence of a problem.
@@ -124,47 +105,45 @@ pub struct Problem {
 }
 
 impl Problem {
-    /// A problem with a sentence about this occurrence. The sentence reaches the client: no internals.
+    /// A problem with a sentence about this occurrence. Clients see the sentence: it must not contain internals.
     pub fn new(code: Code, detail: impl Into<Cow<'static, str>>) -> Self {
         Self { code, detail: detail.into(), faults: Vec::new(), headers: Vec::new(), cause: None }
     }
 
-    /// Which one it is.
     pub const fn code(&self) -> Code {
         self.code
     }
 
-    /// The path exists but takes only these methods, e.g. `GET, HEAD`.
+    /// `allow` lists the supported methods, such as `GET, HEAD`.
     pub fn method_not_allowed(allow: String) -> Self {
-        let problem = Self::new(Code::MethodNotAllowed, format!("Allowed here: {allow}."));
-        // Methods are tokens.
+        let problem = Self::new(Code::MethodNotAllowed, format!("This path supports {allow}."));
+        // Methods are tokens: always a valid value.
         match HeaderValue::try_from(allow) {
             Ok(allow) => problem.with_header(ALLOW, allow),
             Err(_) => problem,
         }
     }
 
-    /// Its answer has this header, too.
+    /// Adds a header to the response.
     #[must_use]
     pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.push((name, value));
         self
     }
 
-    /// A client may try again after so many seconds.
+    /// Adds the header `Retry-After`.
     #[must_use]
     pub fn retry_after(self, seconds: u32) -> Self {
         self.with_header(RETRY_AFTER, seconds.into())
     }
 
-    /// The database did not answer.
     fn database_unavailable() -> Self {
-        let detail = "The database cannot be reached or is too busy. Try again.";
+        let detail = "The database is unreachable or too busy. Try again later.";
         Self::new(Code::DatabaseUnavailable, detail).retry_after(RETRY_UNAVAILABLE)
     }
 
-    /// What an answer without a body of ours stands for.
-    fn of_status(status: StatusCode) -> Self {
+    /// The problem for an error response that was not made from a `Problem`.
+    fn from_status(status: StatusCode) -> Self {
         let code = match status {
             StatusCode::NOT_FOUND => Code::NotFound,
             StatusCode::METHOD_NOT_ALLOWED => Code::MethodNotAllowed,
@@ -175,7 +154,7 @@ impl Problem {
             status if status.is_client_error() => Code::BadRequest,
             _ => Code::Internal,
         };
-        Self::new(code, "The server refused the request before it was looked at.")
+        Self::new(code, "The server refused the request before processing it.")
     }
 
     fn respond(&self, request_id: Option<&str>) -> HttpResponse {
@@ -196,36 +175,36 @@ impl Problem {
     }
 }
 
-/// What is wrong, as `application/problem+json` (RFC 9457).
+/// An error, as `application/problem+json` (RFC 9457).
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Problem)]
 pub struct Document<'a> {
-    /// Leads to a page about this code, for people.
+    /// A page about this code, for people.
     r#type: String,
-    /// The code in words.
+    /// The code's meaning in words.
     title: &'static str,
     /// The HTTP status.
     status: u16,
-    /// What is wrong here, and what to do.
+    /// What is wrong with this request, and the remedy.
     detail: &'a str,
-    /// For programs: never changes.
+    /// For programs: it never changes.
     code: &'static str,
-    /// The id of the request, which the log has too.
+    /// The id of the request, as in the log.
     #[serde(skip_serializing_if = "Option::is_none")]
     request_id: Option<&'a str>,
-    /// Every mistake of the request.
+    /// Every fault of the request.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<wire::fault::Fault>,
 }
 
 impl Document<'static> {
-    /// One for documentation.
+    /// An example for documentation.
     pub fn example(code: Code) -> Self {
         Self {
             r#type: code.page(),
             title: code.title(),
             status: code.status().as_u16(),
-            detail: "What is wrong here, and what to do.",
+            detail: "What is wrong with this request, and the remedy.",
             code: code.as_str(),
             request_id: Some("01990f3e-6a3b-7c51-9e54-1f2a3b4c5d6e"),
             errors: Vec::new(),
@@ -239,8 +218,8 @@ impl From<Vec<Fault>> for Problem {
             [only] if only.code == FaultCode::UnsupportedFormat => {
                 Self::new(Code::UnsupportedFormat, format!("`format` {}.", only.detail))
             }
-            [_] => Self::new(Code::ValidationFailed, "One thing in the request is wrong: see `errors`."),
-            _ => Self::new(Code::ValidationFailed, "Several things in the request are wrong: see `errors`."),
+            [_] => Self::new(Code::ValidationFailed, "The request has one fault: see `errors`."),
+            _ => Self::new(Code::ValidationFailed, "The request has several faults: see `errors`."),
         };
         Self { faults, ..problem }
     }
@@ -250,7 +229,7 @@ impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         let problem = if error.is_read_only() {
             let detail = "The database is read-only, for instance because its disk quota is used up. \
-                          Exports can be read but not created, cancelled or retried.";
+                          Exports can be read, but not created, cancelled or retried.";
             Self::new(Code::DatabaseReadOnly, detail).retry_after(RETRY_READ_ONLY)
         } else if error.is_transient() {
             Self::database_unavailable()
@@ -258,7 +237,7 @@ impl From<StoreError> for Problem {
             let detail = "The database has not been migrated: run `dce-api migrate`, or start with MIGRATE_ON_START=true.";
             Self::new(Code::SchemaMissing, detail).retry_after(RETRY_READ_ONLY)
         } else {
-            Self::new(Code::Internal, "The request failed; the log has the reason under this request_id.")
+            Self::new(Code::Internal, "The request failed. The log has the reason under this request_id.")
         };
         Self { cause: Some(Box::new(error)), ..problem }
     }
@@ -280,8 +259,8 @@ impl ResponseError for Problem {
     }
 }
 
-/// Middleware that writes every error answer, the server's own too, as a problem of this request; and logs failures of
-/// the service, here and nowhere else.
+/// Middleware: renders every error response, including those of the server itself, as a problem of this request. It is
+/// also the only place that logs failures of the service.
 pub async fn render(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
@@ -292,9 +271,9 @@ pub async fn render(
         return Ok(response.map_into_boxed_body());
     }
     let rendered = {
-        let of_status = Problem::of_status(status);
+        let from_status = Problem::from_status(status);
         let problem =
-            response.response().error().and_then(|error| error.as_error::<Problem>()).unwrap_or(&of_status);
+            response.response().error().and_then(|error| error.as_error::<Problem>()).unwrap_or(&from_status);
         if problem.code.status().is_server_error() {
             let cause = problem.cause.as_ref().map(tracing::field::display);
             tracing::error!(error.kind = problem.code.as_str(), error.cause = cause, "request.failed");
@@ -312,7 +291,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn codes_are_unique_and_their_statuses_are_errors() {
+    fn every_code_is_unique_and_has_an_error_status() {
         let codes: HashSet<_> = Code::ALL.iter().map(|code| code.as_str()).collect();
         assert_eq!(codes.len(), Code::ALL.len());
         for code in Code::ALL {
@@ -321,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn every_code_has_its_section_where_type_leads() {
+    fn every_code_has_a_section_in_the_documentation() {
         let page = include_str!("../../../docs/errors.md");
         for code in Code::ALL {
             assert!(page.contains(&format!("\n### {}\n", code.as_str())), "{code:?}");
@@ -329,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unsupported_format_is_400_alone_and_422_in_company() {
+    fn an_unsupported_format_is_400_alone_and_422_among_other_faults() {
         let format = || Fault::in_field("format", FaultCode::UnsupportedFormat, "must be \"Json\"");
         let other = Fault::in_field("media", FaultCode::NotAvailable, "not yet");
         assert_eq!(Problem::from(vec![format()]).code, Code::UnsupportedFormat);
@@ -337,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_of_the_service_keeps_its_cause_to_itself() {
+    fn an_internal_error_does_not_reveal_its_cause() {
         let problem = Problem::from(StoreError::Unexpected { statement: "insert export", touched: 7 });
         assert_eq!(problem.code, Code::Internal);
         assert!(!problem.to_string().contains("insert export"));

@@ -1,4 +1,4 @@
-//! The span of a request, whose fields are in all its log lines, and the one line about its answer.
+//! The span of a request, whose fields appear in all its log lines, and the one line about its response.
 
 use std::time::Instant;
 
@@ -11,10 +11,10 @@ use tracing_actix_web::RootSpanBuilder;
 
 use crate::request_id::RequestId;
 
-/// Makes the root span: `request_id`, `method`, `route`, and `job_id` once it is known.
+/// Builds the root span with `request_id`, `method`, `route`, and `job_id` once it is known.
 pub struct RequestSpan;
 
-/// When the request came, for the duration of its answer.
+/// When the request arrived; `duration_ms` counts from here.
 struct Arrival(Instant);
 
 impl RootSpanBuilder for RequestSpan {
@@ -40,9 +40,9 @@ impl RootSpanBuilder for RequestSpan {
         let extensions = response.request().extensions();
         let duration_ms =
             extensions.get::<Arrival>().map(|arrival| arrival.0.elapsed().as_secs_f64() * 1000.0);
-        // Probes come every few seconds and say nothing new while they succeed.
-        let probe = matches!(response.request().path(), "/health" | "/livez" | "/readyz");
-        if probe && response.status().is_success() {
+        // Probes come every few seconds; while they succeed they carry no news.
+        let is_probe = matches!(response.request().path(), "/health" | "/livez" | "/readyz");
+        if is_probe && response.status().is_success() {
             tracing::debug!(status, duration_ms, "request.answered");
         } else {
             tracing::info!(status, duration_ms, "request.answered");

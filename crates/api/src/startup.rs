@@ -1,4 +1,4 @@
-//! From settings to a listening server, and from a signal to its orderly end.
+//! Starts the server from its settings and stops it in order after a signal.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -14,50 +14,38 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
 use tracing_actix_web::TracingLogger;
 
-use crate::browser::{self, Origins};
-use crate::compression;
-use crate::config::Settings;
+use crate::cors::AllowedOrigins;
 use crate::live::Hub;
-use crate::problem;
-use crate::reading::archive::Archive;
-use crate::request_id;
+use crate::reading::sessions::ReadSessions;
 use crate::request_log::RequestSpan;
-use crate::routes;
+use crate::settings::Settings;
 use crate::state::AppState;
+use crate::{compression, problem, request_id, routes, security_headers};
 
-/// Threads that serve requests. The work is done in Postgres, over few connections: more threads would only wait.
+/// Threads that serve requests. Postgres does the work, over few connections: more threads would only wait.
 const HTTP_WORKERS: usize = 2;
-/// How long an idle connection is kept: longer than proxies keep theirs, so that they close first.
+/// How long idle connections stay open: longer than at common proxies, so that the proxy closes first.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
-/// Connections for each of the threads; more wait until one ends.
+/// Connections per thread; further ones wait until one ends.
 const MAX_CONNECTIONS: usize = 4096;
-/// Sessions that read pages of the archive. None is held between pages, so that few serve many clients; one is not enough
-/// to look at a page while a search goes on.
+/// Sessions that read pages of the archive. None is held between pages, so that few serve many clients; with only one, a
+/// page would wait for a long search.
 const READ_SESSIONS: u32 = 2;
-/// Seconds that answers may still take after a stop is asked for: twice what a query may take. Closing the connections
-/// takes 2 s more at most; platforms kill later (Render after 30 s, `docker/compose.yaml` after 25 s).
+/// Seconds that responses may still take after a stop is requested: twice the limit of a query. Closing the connections
+/// takes up to 2 s more. Platforms kill later (Render after 30 s, `docker/compose.yaml` after 25 s).
 const SHUTDOWN_TIMEOUT: u64 = 20;
 
-/// Why the server did not start, or ended.
 #[derive(Debug, thiserror::Error)]
 pub enum StartupError {
-    /// The database is away or cannot be set up.
     #[error(transparent)]
     Database(#[from] DbError),
-    /// The address cannot be listened on.
     #[error("cannot listen on {address}: {source}")]
-    Listen {
-        /// HOST and PORT.
-        address: SocketAddr,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// The server or its signals failed.
+    Listen { address: SocketAddr, source: io::Error },
     #[error("the server failed: {0}")]
     Server(#[from] io::Error),
 }
 
-/// A server that listens already.
+/// A server that is already listening.
 pub struct Application {
     server: Server,
     address: SocketAddr,
@@ -67,7 +55,7 @@ pub struct Application {
 }
 
 impl Application {
-    /// Waits for the database, migrates if the settings say so, and listens. `stop` ends the server in order.
+    /// Waits for the database, migrates it if `MIGRATE_ON_START` is set, and listens. `stop` ends the server in order.
     pub async fn build(
         settings: Settings,
         stop: impl Future<Output = ()> + Send + 'static,
@@ -79,7 +67,7 @@ impl Application {
         let archive = Sessions::new(read, pool.clone());
         let state = AppState {
             pool: pool.clone(),
-            archive: Archive::new(archive.clone()),
+            archive: ReadSessions::new(archive.clone()),
             keys: settings.keys,
             channels: settings.channels,
             max_attempts: settings.max_attempts,
@@ -88,11 +76,11 @@ impl Application {
             limit: settings.limit,
             live: live.clone(),
         };
-        let wanted = settings.address;
-        let listen = |source| StartupError::Listen { address: wanted, source };
-        let listener = TcpListener::bind(wanted).map_err(listen)?;
-        let address = listener.local_addr().map_err(listen)?;
-        // Streams of events would outlast every patience: they end first.
+        let requested = settings.address;
+        let listen_error = |source| StartupError::Listen { address: requested, source };
+        let listener = TcpListener::bind(requested).map_err(listen_error)?;
+        let address = listener.local_addr().map_err(listen_error)?;
+        // Event streams would never end on their own: they are stopped first.
         let stop = async move {
             stop.await;
             live.stop();
@@ -103,15 +91,15 @@ impl Application {
         Ok(Self { server, address, pool, watcher, archive })
     }
 
-    /// Where it listens; with `PORT=0` the port that the system chose.
+    /// The address that the server listens on; with `PORT=0` it has the port that the system chose.
     pub const fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Serves until `stop`, then lets answers under way finish.
+    /// Serves until `stop`, then lets pending responses finish.
     pub async fn run_until_stopped(self) -> Result<(), StartupError> {
         self.server.await?;
-        self.watcher.abort(); // it has ended, unless it waits for the database
+        self.watcher.abort(); // it has ended unless it is waiting for the database
         self.archive.close().await;
         self.pool.close().await;
         tracing::info!("api.stopped");
@@ -122,21 +110,21 @@ impl Application {
 fn serve(
     listener: TcpListener,
     state: AppState,
-    origins: Origins,
+    origins: AllowedOrigins,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<Server> {
     let request_timeout = state.request_timeout;
     let state = web::Data::new(state);
     let server = HttpServer::new(move || {
-        // The last one is the outermost: the id is there before the span, the span before a problem is logged.
+        // The last one is the outermost: the id exists before the span, the span before a problem is logged.
         App::new()
             .app_data(state.clone())
             .configure(routes::configure)
-            .wrap(from_fn(compression::exempt))
+            .wrap(from_fn(compression::mark_exempt))
             .wrap(Compress::default())
-            .wrap(from_fn(compression::tidy))
+            .wrap(from_fn(compression::remove_mark))
             .wrap(from_fn(problem::render))
-            .wrap(from_fn(browser::protect))
+            .wrap(from_fn(security_headers::add))
             .wrap(origins.middleware())
             .wrap(TracingLogger::<RequestSpan>::new())
             .wrap(from_fn(request_id::assign))
@@ -146,7 +134,7 @@ fn serve(
         .keep_alive(KEEP_ALIVE)
         .client_request_timeout(request_timeout)
         .max_connections(MAX_CONNECTIONS)
-        // A client that has closed its side is gone: what is done for it ends.
+        // A client that has closed its side is gone: work for it is cancelled.
         .h1_allow_half_closed(false)
         .shutdown_signal(stop)
         .shutdown_timeout(SHUTDOWN_TIMEOUT)
@@ -154,7 +142,7 @@ fn serve(
         .run())
 }
 
-/// Ends with the first SIGTERM or SIGINT; both mean "finish what you are doing".
+/// Completes with the first SIGTERM or SIGINT; both mean an orderly stop.
 pub fn stop_requested() -> Result<impl Future<Output = ()> + Send + 'static, StartupError> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;

@@ -1,4 +1,4 @@
-//! What the handlers share.
+//! State shared by all handlers.
 
 use std::time::Duration;
 
@@ -11,35 +11,34 @@ use dce_core::store::{self, StoreError};
 use crate::auth::keys::Keys;
 use crate::live::Hub;
 use crate::problem::Problem;
-use crate::reading::archive::Archive;
+use crate::reading::sessions::ReadSessions;
 
-/// The database, who may ask, and the rules by which exports are created.
 #[derive(Debug, Clone)]
 pub struct AppState {
     /// Sessions for transitions and short reads.
     pub pool: PgPool,
     /// Sessions for pages of the archive.
-    pub archive: Archive,
-    /// Who may ask; `None`: whoever reaches the server.
+    pub archive: ReadSessions,
+    /// `None`: no authentication.
     pub keys: Option<Keys>,
     /// Which channels may be exported.
     pub channels: ChannelRules,
-    /// Failures in a row without progress after which a run is given up.
+    /// Failures in a row without progress after which a run fails for good.
     pub max_attempts: u32,
-    /// How many exports a client may create; `None`: as many as it wants.
+    /// Exports that a client may create; `None`: no limit.
     pub rate_limit: Option<RateLimit>,
-    /// How long a request may take to come.
+    /// Time allowed to receive a request.
     pub request_timeout: Duration,
-    /// How many runs may go on at once.
+    /// Runs that may be active at once.
     pub limit: AdmissionLimit,
-    /// Where exports are watched.
+    /// Live events of exports.
     pub live: Hub,
 }
 
-/// The store's answer, if it comes while a client still waits for it, repetitions included; else a 503.
+/// Runs a query, including its retries, as long as a client would wait for it; after that the answer is a 503.
 pub fn in_time<T>(
     query: impl Future<Output = Result<T, StoreError>>,
 ) -> impl Future<Output = Result<T, Problem>> {
-    let query = Box::pin(query); // large, and moved from hand to hand
+    let query = Box::pin(query); // large, and moved several times
     async move { Ok(store::in_time(query).await?) }
 }

@@ -1,4 +1,4 @@
-//! `API_KEYS`: who may ask, known by the digests of their keys.
+//! `API_KEYS`: names, scopes and digests of the clients' keys.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,20 +6,20 @@ use std::str::FromStr;
 use sha2::{Digest, Sha256};
 use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
 
-/// Longest name, in characters.
+/// Maximum length of a name, in characters.
 pub const MAX_NAME: usize = 64;
 
-/// What a key lets its holder do.
+/// What a key permits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope {
-    /// Look at exports and at the archive.
+    /// Read exports and the archive.
     Read,
-    /// That, and create, cancel and retry exports.
+    /// Read, and create, cancel and retry exports.
     Write,
 }
 
 impl Scope {
-    /// As it is written in `API_KEYS`.
+    /// The word in `API_KEYS`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Read => "read",
@@ -28,73 +28,65 @@ impl Scope {
     }
 }
 
-/// A key as `API_KEYS` knows it.
+/// One entry of `API_KEYS`.
 #[derive(Clone)]
-struct Known {
+struct Entry {
     name: String,
     scope: Scope,
     digest: [u8; 32],
 }
 
-/// All keys. Its `Debug` shows names alone.
+/// All keys. `Debug` shows only names.
 #[derive(Clone)]
-pub struct Keys(Vec<Known>);
+pub struct Keys(Vec<Entry>);
 
-/// Why the setting cannot be used; says which entry, not what stands there.
+/// Why `API_KEYS` is invalid. Names the entry by its number and never quotes it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum BadKeys {
-    /// There is no entry.
-    #[error("names no key: make one with `dce-api keys new NAME`")]
+pub enum InvalidKeys {
+    #[error("contains no key: make one with `dce-api keys new NAME`")]
     Empty,
-    /// An entry has not three parts.
-    #[error(
-        "has an entry ({0}. of the list) that is not name:scope:sha256, as `dce-api keys new NAME` prints it"
-    )]
-    Shape(usize),
-    /// A name that is none.
-    #[error("has a name ({0}. of the list) that is not 1 to 64 of A-Z a-z 0-9 . _ -")]
+    #[error("entry {0} is not name:scope:sha256: copy the entry that `dce-api keys new NAME` prints")]
+    Malformed(usize),
+    #[error("entry {0} has an invalid name: use 1 to 64 of the characters A-Z a-z 0-9 . _ -")]
     Name(usize),
-    /// A scope that is none.
-    #[error("has a scope ({0}. of the list) that is neither read nor write")]
+    #[error("entry {0} has an unknown scope: use read or write")]
     Scope(usize),
-    /// A digest that is none.
     #[error(
-        "has a digest ({0}. of the list) that is not 64 hexadecimal digits: the SHA-256 of the key, not the key"
+        "entry {0} has an invalid digest: use the SHA-256 of the key, 64 hexadecimal digits, not the key itself"
     )]
     Digest(usize),
-    /// Two entries of one key.
-    #[error("has the same key twice ({0}. of the list)")]
-    Twice(usize),
+    #[error("entry {0} repeats a key of an earlier entry: remove one of them")]
+    Duplicate(usize),
 }
 
 impl FromStr for Keys {
-    type Err = BadKeys;
+    type Err = InvalidKeys;
 
-    fn from_str(text: &str) -> Result<Self, BadKeys> {
-        let mut keys: Vec<Known> = Vec::new();
+    fn from_str(text: &str) -> Result<Self, InvalidKeys> {
+        let mut keys: Vec<Entry> = Vec::new();
         let entries = text.split(',').map(str::trim).filter(|entry| !entry.is_empty());
         for (number, entry) in (1..).zip(entries) {
             let parts: Vec<&str> = entry.split(':').map(str::trim).collect();
-            let [name, scope, digest] = parts[..] else { return Err(BadKeys::Shape(number)) };
+            let [name, scope, digest] = parts[..] else { return Err(InvalidKeys::Malformed(number)) };
             if !is_name(name) {
-                return Err(BadKeys::Name(number));
+                return Err(InvalidKeys::Name(number));
             }
             let scope = [Scope::Read, Scope::Write]
                 .into_iter()
                 .find(|known| known.as_str() == scope)
-                .ok_or(BadKeys::Scope(number))?;
-            let digest = unhex(digest).ok_or(BadKeys::Digest(number))?;
+                .ok_or(InvalidKeys::Scope(number))?;
+            let digest = unhex(digest).ok_or(InvalidKeys::Digest(number))?;
             if keys.iter().any(|known| known.digest == digest) {
-                return Err(BadKeys::Twice(number));
+                return Err(InvalidKeys::Duplicate(number));
             }
-            keys.push(Known { name: name.to_owned(), scope, digest });
+            keys.push(Entry { name: name.to_owned(), scope, digest });
         }
-        if keys.is_empty() { Err(BadKeys::Empty) } else { Ok(Self(keys)) }
+        if keys.is_empty() { Err(InvalidKeys::Empty) } else { Ok(Self(keys)) }
     }
 }
 
 impl Keys {
-    /// Name and scope of the key, if it is one of these. Takes as long whichever it is, if any.
+    /// Name and scope of a key, if it is known. Takes the same time for every key, known or not.
     pub fn find(&self, key: &str) -> Option<(&str, Scope)> {
         let digest: [u8; 32] = Sha256::digest(key.as_bytes()).into();
         let mut found = u64::MAX;
@@ -113,13 +105,12 @@ impl fmt::Debug for Keys {
     }
 }
 
-/// Whether a key may have this name.
 pub fn is_name(text: &str) -> bool {
     (1..=MAX_NAME).contains(&text.len())
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
 }
 
-/// The digest of a key as `API_KEYS` holds it.
+/// The digest of a key as written in `API_KEYS`.
 pub fn digest(key: &str) -> String {
     let digits = |byte: &u8| [byte >> 4, byte & 15].map(|digit| char::from_digit(digit.into(), 16));
     Sha256::digest(key.as_bytes()).iter().flat_map(digits).flatten().collect()
@@ -147,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_found_by_its_digest_whatever_its_place() {
+    fn a_key_is_found_by_its_digest_at_any_position() {
         let keys: Keys =
             format!("{}, {},", entry("one", "read", "a"), entry("two", "write", "b")).parse().unwrap();
         assert_eq!(keys.find("a"), Some(("one", Scope::Read)));
@@ -158,19 +149,19 @@ mod tests {
     }
 
     #[test]
-    fn a_mistake_names_the_entry_and_quotes_nothing() {
+    fn an_error_names_the_entry_and_quotes_nothing() {
         let good = entry("one", "read", "a");
         for (text, mistake) in [
-            (String::new(), BadKeys::Empty),
-            (" , ".to_owned(), BadKeys::Empty),
-            (format!("{good},secret"), BadKeys::Shape(2)),
-            (format!("{good}:x"), BadKeys::Shape(1)),
-            (entry("o ne", "read", "a"), BadKeys::Name(1)),
-            (entry("", "read", "a"), BadKeys::Name(1)),
-            (entry("one", "admin", "a"), BadKeys::Scope(1)),
-            ("one:read:secret".to_owned(), BadKeys::Digest(1)),
-            (format!("one:read:{}x", &digest("a")[..63]), BadKeys::Digest(1)),
-            (format!("{good},{}", entry("two", "write", "a")), BadKeys::Twice(2)),
+            (String::new(), InvalidKeys::Empty),
+            (" , ".to_owned(), InvalidKeys::Empty),
+            (format!("{good},secret"), InvalidKeys::Malformed(2)),
+            (format!("{good}:x"), InvalidKeys::Malformed(1)),
+            (entry("o ne", "read", "a"), InvalidKeys::Name(1)),
+            (entry("", "read", "a"), InvalidKeys::Name(1)),
+            (entry("one", "admin", "a"), InvalidKeys::Scope(1)),
+            ("one:read:secret".to_owned(), InvalidKeys::Digest(1)),
+            (format!("one:read:{}x", &digest("a")[..63]), InvalidKeys::Digest(1)),
+            (format!("{good},{}", entry("two", "write", "a")), InvalidKeys::Duplicate(2)),
         ] {
             let found = text.parse::<Keys>().unwrap_err();
             assert_eq!(found, mistake, "{text}");
@@ -179,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_of_a_key_is_shown() {
+    fn debug_output_shows_only_names() {
         let keys: Keys = entry("one", "read", "a").parse().unwrap();
         assert_eq!(format!("{keys:?}"), r#"["one"]"#);
     }

@@ -1,4 +1,5 @@
-//! Who asks, and whether it may. Each route says what it needs (`routes::table`), and nothing is served without asking here.
+//! Authentication and authorisation. The table of routes names the access that each route requires; every request is
+//! checked here.
 
 pub mod keys;
 pub mod new_key;
@@ -16,28 +17,27 @@ use self::keys::{Keys, Scope};
 use crate::problem::{Code, Problem};
 use crate::state::AppState;
 
-/// What a client needs for a route.
+/// The access that a route requires.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Need {
+pub enum Access {
     /// No key.
-    Nothing,
+    Public,
     /// Any key.
     Read,
     /// A key of scope `write`.
     Write,
 }
 
-/// Who asks. An extension of every request that was let in to a route with a need.
+/// The authenticated client: an extension of every admitted request to a route that is not public.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Caller {
     /// The holder of the key with this name.
     Key(String),
-    /// Whoever is at this address, where no keys are set.
+    /// The client at this address, where no keys are configured.
     Address(Option<IpAddr>),
 }
 
 impl Caller {
-    /// The name of its key.
     pub fn key_name(&self) -> Option<&str> {
         match self {
             Self::Key(name) => Some(name),
@@ -45,7 +45,7 @@ impl Caller {
         }
     }
 
-    /// What its limits and its idempotency keys are kept under. Never the key itself.
+    /// Identifies the client's rate limit and idempotency keys. Never contains the key itself.
     pub fn identity(&self) -> String {
         match self {
             Self::Key(name) => format!("key:{name}"),
@@ -55,14 +55,14 @@ impl Caller {
     }
 }
 
-/// Middleware of a path: lets in whoever has what the method needs. A method that the path does not take needs what its
-/// least demanding one does: without a key nothing is told of what is behind it.
+/// Middleware of one path: admits clients with the access that the method requires. A method that the path does not
+/// support requires at least `Read` unless the path is public: without a key, nothing about the path is revealed.
 pub(crate) async fn check<B: MessageBody + 'static>(
-    needs: Vec<(Method, Need)>,
+    required: Vec<(Method, Access)>,
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    match admitted(&needs, &request) {
+    match authorize(&required, &request) {
         Ok(Some(caller)) => {
             request.extensions_mut().insert(caller);
         }
@@ -72,39 +72,43 @@ pub(crate) async fn check<B: MessageBody + 'static>(
     Ok(next.call(request).await?.map_into_boxed_body())
 }
 
-/// `None`: it needs nothing.
-fn admitted(needs: &[(Method, Need)], request: &ServiceRequest) -> Result<Option<Caller>, Problem> {
+/// Returns the caller; `None` on a public route.
+fn authorize(required: &[(Method, Access)], request: &ServiceRequest) -> Result<Option<Caller>, Problem> {
     let method = if request.method() == Method::HEAD { &Method::GET } else { request.method() };
-    let of_method = needs.iter().find(|(known, _)| known == method).map(|(_, need)| *need);
-    let need = of_method.unwrap_or_else(|| {
-        if needs.iter().any(|(_, need)| *need == Need::Nothing) { Need::Nothing } else { Need::Read }
+    let of_method = required.iter().find(|(known, _)| known == method).map(|(_, access)| *access);
+    let access = of_method.unwrap_or_else(|| {
+        if required.iter().any(|(_, access)| *access == Access::Public) {
+            Access::Public
+        } else {
+            Access::Read
+        }
     });
-    if need == Need::Nothing {
+    if access == Access::Public {
         return Ok(None);
     }
     let Some(keys) = request.app_data::<web::Data<AppState>>().and_then(|state| state.keys.as_ref()) else {
         return Ok(Some(Caller::Address(request.peer_addr().map(|address| address.ip()))));
     };
-    let (name, scope) = known(keys, request.headers().get(AUTHORIZATION))?;
-    if need == Need::Write && scope != Scope::Write {
-        let detail = "This needs a key of scope `write`; yours has `read`.";
+    let (name, scope) = authenticate(keys, request.headers().get(AUTHORIZATION))?;
+    if access == Access::Write && scope != Scope::Write {
+        let detail = "This request requires a key of scope `write`; yours has scope `read`.";
         return Err(Problem::new(Code::InsufficientScope, detail));
     }
     Ok(Some(Caller::Key(name.to_owned())))
 }
 
-fn known<'a>(keys: &'a Keys, header: Option<&HeaderValue>) -> Result<(&'a str, Scope), Problem> {
+fn authenticate<'a>(keys: &'a Keys, header: Option<&HeaderValue>) -> Result<(&'a str, Scope), Problem> {
     let Some(header) = header else {
         return Err(unauthorized("Send the header Authorization: Bearer <key>."));
     };
     let key = header.to_str().ok().and_then(bearer);
     let Some(key) = key else {
-        return Err(unauthorized("The header Authorization must be: Bearer <key>."));
+        return Err(unauthorized("The header Authorization is malformed. Send Authorization: Bearer <key>."));
     };
-    keys.find(key).ok_or_else(|| unauthorized("The key is not one of the service's."))
+    keys.find(key).ok_or_else(|| unauthorized("The key is unknown: it is not in API_KEYS."))
 }
 
-/// The credentials of the scheme, whose name may be written in any case (RFC 9110).
+/// The key after the scheme, whose name is case-insensitive (RFC 9110).
 fn bearer(header: &str) -> Option<&str> {
     let (scheme, key) = header.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| key.trim())

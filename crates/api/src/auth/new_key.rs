@@ -1,4 +1,4 @@
-//! `dce-api keys new`: makes a key, of which only the digest is kept.
+//! `dce-api keys new`: makes a key. Only its digest is kept.
 
 use std::io::Write;
 
@@ -11,32 +11,30 @@ use rand::rngs::OsRng;
 
 use super::keys::{self, Scope};
 
-/// What every key begins with, so that whoever finds one knows what it is.
+/// Prefix of every key, by which a leaked one is recognised.
 const PREFIX: &str = "dce_";
-/// Random bytes of a key: far more than can be guessed.
+/// Random bytes of a key: too many to guess.
 const KEY_BYTES: usize = 32;
 
-/// Arguments of the command.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 pub struct NewKeyArguments {
-    /// Whose key it is: shown with the exports that it creates; limits count by it
+    /// Name of the key's holder: shown with the exports that the key creates; rate limits count by name
     name: String,
-    /// What its holder may do
+    /// What the key permits
     #[arg(long, value_enum, default_value = "write")]
     scope: ScopeArgument,
 }
 
-/// The scopes on the command line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum ScopeArgument {
-    /// Look at exports and at the archive
+    /// Read exports and the archive
     Read,
-    /// That, and create, cancel and retry exports
+    /// Read, and create, cancel and retry exports
     Write,
 }
 
 impl NewKeyArguments {
-    /// Makes the key and writes it down, once. The key alone is on standard output's first line.
+    /// Makes a key and prints it, once. The first line of the output is the key alone.
     pub fn run(&self, out: &mut impl Write) -> anyhow::Result<()> {
         self.check()?;
         let mut bytes = [0; KEY_BYTES];
@@ -48,13 +46,10 @@ impl NewKeyArguments {
         };
         writeln!(out, "{key}")?;
         writeln!(out)?;
+        writeln!(out, "The key is shown only this once. Its holder sends: Authorization: Bearer <key>")?;
         writeln!(
             out,
-            "This is the only time the key is shown. Its holder sends: Authorization: Bearer <key>"
-        )?;
-        writeln!(
-            out,
-            "Add this to API_KEYS, behind a comma if something stands there, and start the API again:"
+            "Append this entry to API_KEYS, after a comma if there are other entries, and restart the API:"
         )?;
         writeln!(out)?;
         writeln!(out, "{}:{}:{}", self.name, scope.as_str(), keys::digest(&key))?;
@@ -64,7 +59,7 @@ impl NewKeyArguments {
     fn check(&self) -> Result<(), Mistakes> {
         let mut reader = SettingsParser::default();
         if !keys::is_name(&self.name) {
-            reader.mistake("NAME", "must be 1 to 64 of A-Z a-z 0-9 . _ -");
+            reader.mistake("NAME", "must be 1 to 64 of the characters A-Z a-z 0-9 . _ -");
         }
         reader.finish(Some(()))
     }

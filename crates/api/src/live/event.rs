@@ -1,4 +1,4 @@
-//! Events as they are written into a stream of `text/event-stream`.
+//! Encodes events for `text/event-stream`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,24 +8,22 @@ use dce_core::export::state::ExportStatus;
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::representation::Representation;
+use crate::rendered_export::RenderedExport;
 
-/// Milliseconds after which a client connects again when its stream has ended.
+/// Milliseconds after which a client reconnects when its stream has ended.
 const RETRY_MS: u32 = 2000;
 
-/// The id of an event: `{version}-{bytes_read}`. Within one stream ids only rise.
+/// The id of an event: `{version}-{bytes_read}`. Within one stream, ids only grow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct EventId {
-    /// Of the export.
     pub version: i64,
-    /// Of all its runs.
+    /// Sum over the export's runs.
     pub bytes_read: i64,
 }
 
-/// Why a text is no id of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("is no id of an event: {{version}}-{{bytes_read}}")]
-pub struct NotAnEventId;
+#[error("is not an event id: {{version}}-{{bytes_read}}")]
+pub struct InvalidEventId;
 
 impl fmt::Display for EventId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -34,37 +32,37 @@ impl fmt::Display for EventId {
 }
 
 impl FromStr for EventId {
-    type Err = NotAnEventId;
+    type Err = InvalidEventId;
 
-    fn from_str(text: &str) -> Result<Self, NotAnEventId> {
-        let (version, bytes_read) = text.split_once('-').ok_or(NotAnEventId)?;
-        let number = |digits: &str| digits.parse().map_err(|_| NotAnEventId);
+    fn from_str(text: &str) -> Result<Self, InvalidEventId> {
+        let (version, bytes_read) = text.split_once('-').ok_or(InvalidEventId)?;
+        let number = |digits: &str| digits.parse().map_err(|_| InvalidEventId);
         Ok(Self { version: number(version)?, bytes_read: number(bytes_read)? })
     }
 }
 
-/// The export as it is now: an event without its id, shared by everybody who gets it.
-pub(super) fn snapshot(of: &Representation) -> Bytes {
-    [b"event: snapshot\ndata: ", &of.json[..], b"\n\n"].concat().into()
+/// Encodes the current state of an export: an event without its id, shared by all clients.
+pub(super) fn snapshot(export: &RenderedExport) -> Bytes {
+    [b"event: snapshot\ndata: ", &export.json[..], b"\n\n"].concat().into()
 }
 
-/// A state that the export was in, whose snapshot came too late: an event without its id.
+/// Encodes a past state that no snapshot shows: an event without its id.
 pub(super) fn state(job_id: Uuid, version: i64, status: ExportStatus) -> Bytes {
     let data = json!({ "job_id": job_id, "version": version, "status": status.as_str() });
     format!("event: state\ndata: {data}\n\n").into()
 }
 
-/// The line before an event that says its id.
+/// The line before an event that carries its id.
 pub(super) fn id(id: EventId) -> Bytes {
     format!("id: {id}\n").into()
 }
 
-/// The line that every stream begins with.
+/// The first line of every stream.
 pub(super) fn opening() -> Bytes {
     format!("retry: {RETRY_MS}\n").into()
 }
 
-/// Keeps connections open that carry nothing else.
+/// A comment that keeps an idle connection open.
 pub(super) const PING: Bytes = Bytes::from_static(b": ping\n\n");
 
 #[cfg(test)]
@@ -72,12 +70,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ids_are_ordered_by_version_then_bytes_and_read_back() {
+    fn ids_are_ordered_by_version_then_bytes_and_parse_back() {
         let id = |version, bytes_read| EventId { version, bytes_read };
         assert!(id(2, 900) < id(3, 0) && id(3, 0) < id(3, 1) && id(9, 0) < id(10, 0));
         assert_eq!(id(12, 345).to_string().parse(), Ok(id(12, 345)));
         for text in ["", "7", "7-", "-7", "a-1", "1-b", "1-2-3", "99999999999999999999-1"] {
-            assert_eq!(text.parse::<EventId>(), Err(NotAnEventId), "{text}");
+            assert_eq!(text.parse::<EventId>(), Err(InvalidEventId), "{text}");
         }
     }
 

@@ -1,4 +1,4 @@
-//! The one session of this process that hears of changes, opened again whenever it is lost.
+//! Receives notifications of changed exports through one session, which is reopened whenever it is lost.
 
 use std::time::Duration;
 
@@ -7,37 +7,35 @@ use dce_core::notifications::{ExportChange, Listener, Notification};
 use tokio::sync::mpsc;
 use tokio::time::sleep;
 
-/// The name in `pg_stat_activity`.
+/// `application_name` in `pg_stat_activity`.
 const NAME: &str = "dce-api-events";
-/// Pause before the session is opened again; doubles up to the longest.
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// Delay before the session is reopened; it doubles up to the maximum.
+const MIN_DELAY: Duration = Duration::from_millis(100);
+const MAX_DELAY: Duration = Duration::from_secs(5);
 
-/// What happens to the session, and what it hears.
 #[derive(Debug)]
-pub(super) enum Heard {
-    /// The session stands from now on; before, changes may have been missed.
-    Open,
-    /// There is none, or none any more.
-    Closed,
-    /// An export has changed.
+pub(super) enum ListenerEvent {
+    /// The session is open from now on. Changes before may have been missed.
+    Connected,
+    /// There is no session, or the session was lost.
+    Disconnected,
     Change(ExportChange),
 }
 
-/// Listens until nobody wants to know any more.
-pub(super) async fn listen(url: DatabaseUrl, to: mpsc::Sender<Heard>) {
-    let mut pause = FIRST_PAUSE;
+/// Listens until the receiver is dropped.
+pub(super) async fn listen(url: DatabaseUrl, sender: mpsc::Sender<ListenerEvent>) {
+    let mut delay = MIN_DELAY;
     loop {
         match Listener::for_exports(&url, NAME).await {
-            Ok(mut notices) => {
-                pause = FIRST_PAUSE;
-                if to.send(Heard::Open).await.is_err() {
+            Ok(mut listener) => {
+                delay = MIN_DELAY;
+                if sender.send(ListenerEvent::Connected).await.is_err() {
                     return;
                 }
                 let error = loop {
-                    match notices.recv().await {
+                    match listener.recv().await {
                         Ok(Notification::ExportChanged(Some(change))) => {
-                            if to.send(Heard::Change(change)).await.is_err() {
+                            if sender.send(ListenerEvent::Change(change)).await.is_err() {
                                 return;
                             }
                         }
@@ -49,10 +47,10 @@ pub(super) async fn listen(url: DatabaseUrl, to: mpsc::Sender<Heard>) {
             }
             Err(error) => tracing::warn!(error = %error, "events.listen_failed"),
         }
-        if to.send(Heard::Closed).await.is_err() {
+        if sender.send(ListenerEvent::Disconnected).await.is_err() {
             return;
         }
-        sleep(pause).await;
-        pause = (pause * 2).min(LONGEST_PAUSE);
+        sleep(delay).await;
+        delay = (delay * 2).min(MAX_DELAY);
     }
 }

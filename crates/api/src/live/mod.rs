@@ -1,15 +1,18 @@
-//! Exports live: every change of state as it is committed, progress once a second, to any number of clients.
+//! Live exports: sends each committed change of state, and progress once a second, to any number of clients.
 //!
-//! One session listens for the changes of all exports; one task reads each watched export after a change, and asks once a
-//! second whether any has come further. What it reads is shared by all clients (`log`); each of them takes from there
-//! what it has not got yet, at its own pace (`stream`). A client that is slow gets fewer snapshots; memory per client is
-//! that of its connection.
+//! One session receives the notifications of all exports. One task (`watcher`) reads each watched export after a change,
+//! and polls all of them once a second for changes. All clients share what it reads (`history`). Each client's `stream`
+//! sends what the client has not received yet, at the client's own pace: a slow client gets fewer snapshots. A client takes
+//! no memory except that of its connection.
 
 pub mod event;
+mod history;
 mod hub;
 mod listener;
-mod log;
 mod stream;
+mod topic;
+mod watcher;
 
-pub use hub::{Hub, Watcher};
-pub use stream::Events;
+pub use hub::Hub;
+pub use stream::EventStream;
+pub use watcher::Watcher;

@@ -1,4 +1,4 @@
-//! The events of one client.
+//! The event stream of one client.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -10,45 +10,45 @@ use tokio::sync::watch;
 use tokio::time::sleep;
 
 use super::event;
-use super::hub::{Topic, raised};
-use super::log::{Next, Place};
+use super::history::{ClientPosition, NextEvent};
+use super::topic::{Topic, wait_for_stop};
 
-/// What one client gets: the newest snapshot at once, then whatever changes, up to the snapshot of the export's end. Ends
-/// early when the process stops.
+/// Sends the newest snapshot at once, then every change, up to the snapshot of the export's final state. Ends early when the
+/// process stops.
 #[derive(Debug)]
-pub struct Events {
+pub struct EventStream {
     topic: Arc<Topic>,
     changed: watch::Receiver<()>,
     stopped: watch::Receiver<bool>,
-    place: Place,
+    position: ClientPosition,
     /// Silence after which a comment is sent.
     ping: Duration,
-    /// What is to be sent next, the last one first.
+    /// Pending parts, the last one first.
     parts: Vec<Bytes>,
     is_over: bool,
 }
 
-impl Events {
-    /// From this first event on, which has brought the client to this place.
+impl EventStream {
+    /// Starts with this event, after which the client is at this position.
     pub(super) fn new(
         topic: Arc<Topic>,
         stopped: watch::Receiver<bool>,
         ping: Duration,
-        (first, place): (Next, Place),
+        (first, position): (NextEvent, ClientPosition),
     ) -> Self {
-        let changed = topic.changed();
-        let mut this = Self { topic, changed, stopped, place, ping, parts: Vec::new(), is_over: false };
-        this.take(first);
+        let changed = topic.subscribe();
+        let mut this = Self { topic, changed, stopped, position, ping, parts: Vec::new(), is_over: false };
+        this.push(first);
         this.parts.push(event::opening());
         this
     }
 
-    /// As the body of an answer.
-    pub fn into_stream(self) -> impl Stream<Item = Result<Bytes, Infallible>> {
+    /// The body of the response.
+    pub fn into_body(self) -> impl Stream<Item = Result<Bytes, Infallible>> {
         unfold(self, async |mut events| events.next().await.map(|bytes| (Ok(bytes), events)))
     }
 
-    fn take(&mut self, next: Next) {
+    fn push(&mut self, next: NextEvent) {
         self.parts.push(next.event);
         self.parts.extend(next.id.map(event::id));
         self.is_over = next.is_last;
@@ -59,16 +59,16 @@ impl Events {
             if let Some(part) = self.parts.pop() {
                 return Some(part);
             }
-            if self.is_over || *self.stopped.borrow() || self.topic.is_gone() {
+            if self.is_over || *self.stopped.borrow() || self.topic.is_deleted() {
                 return None;
             }
-            self.changed.mark_unchanged(); // what comes from here on is looked for
-            if let Some(next) = self.topic.next(&mut self.place) {
-                self.take(next);
+            self.changed.mark_unchanged(); // a later change wakes the select below
+            if let Some(next) = self.topic.next(&mut self.position) {
+                self.push(next);
                 continue;
             }
             tokio::select! {
-                () = raised(&mut self.stopped) => return None,
+                () = wait_for_stop(&mut self.stopped) => return None,
                 changed = self.changed.changed() => changed.ok()?,
                 () = sleep(self.ping) => return Some(event::PING),
             }

@@ -1,57 +1,45 @@
-//! The OpenAPI document: gathered from the handlers, completed from the table of routes and the table of problems.
+//! The OpenAPI document: collected from the handlers, completed from the table of routes and the table of problems.
 //!
-//! A handler describes what is its own. Of an error it names the status and, in backticks, the codes that it comes with;
-//! body, example and headers follow from these. What every route answers is said here, once.
+//! A handler describes only what is specific to it. For an error it names the status and, in backticks, the possible codes;
+//! body, example and headers follow from those. Path parameters and responses that many routes share are added here.
 
-pub(crate) mod parameters;
+mod export_request;
+mod parameters;
 
 use actix_web::http::{Method, StatusCode};
 use serde_json::{Map, Value, json};
-use utoipa::OpenApi;
+use utoipa::OpenApi as _;
+use utoipa::openapi::OpenApi;
 
-use crate::auth::Need;
+use crate::auth::Access;
+use crate::endpoint::Endpoint;
 use crate::problem::{Code, Document as ProblemDocument};
-use crate::routes::{self, Endpoint, new_export};
 
-#[derive(OpenApi)]
+#[derive(utoipa::OpenApi)]
 #[openapi(
     info(
         title = "dce-service",
-        description = "Exports Discord channels to Postgres and reads the archive back. Ids are strings of digits; times are \
+        description = "Exports Discord channels to Postgres and reads the archive. Ids are strings of digits; times are \
                        RFC 3339 in UTC. Errors are `application/problem+json` (RFC 9457): programs compare `code`, which never \
-                       changes; `type` leads to a page about it."
-    ),
-    paths(
-        crate::routes::health::health,
-        crate::routes::health::alive,
-        crate::routes::health::ready,
-        crate::routes::submit::create,
-        crate::routes::listing::list,
-        crate::routes::show::show,
-        crate::routes::events::events,
-        crate::routes::control::cancel,
-        crate::routes::control::retry,
-        crate::routes::channels::list,
-        crate::routes::channels::show,
-        crate::routes::messages::of_channel,
-        crate::routes::messages::show,
-        crate::routes::messages::of_export,
+                       changes; `type` links to a page about it."
     ),
     components(schemas(ProblemDocument<'static>)),
     tags(
-        (name = "exports", description = "Submit exports and follow them."),
-        (name = "archive", description = "Read what is archived."),
-        (name = "service", description = "Whether the service lives and works."),
+        (name = "exports", description = "Create exports and follow them."),
+        (name = "archive", description = "Read the archive."),
+        (name = "service", description = "Check that the service is alive and able to work."),
     )
 )]
-struct Document;
+struct Frame;
 
-/// The name of the scheme in the document.
+/// Name of the security scheme in the document.
 const SCHEME: &str = "key";
 
-/// The document, complete.
-pub fn document() -> Value {
-    let mut document = serde_json::to_value(Document::openapi()).unwrap_or_default();
+/// The complete document. `handlers` is what the handlers themselves declare.
+fn document(endpoints: &[Endpoint], handlers: OpenApi) -> Value {
+    let mut frame = Frame::openapi();
+    frame.merge(handlers);
+    let mut document = serde_json::to_value(frame).unwrap_or_default();
     document["components"]["securitySchemes"] = json!({
         SCHEME: {
             "type": "http",
@@ -60,36 +48,40 @@ pub fn document() -> Value {
         }
     });
     let schemas = &mut document["components"]["schemas"];
-    schemas[new_export::NAME] = new_export::schema();
-    // Which members a message has is a matter of `fields`.
+    schemas[export_request::NAME] = export_request::schema();
+    // The parameter `fields` decides which members a message has.
     if let Some(message) = schemas.get_mut("Message").and_then(Value::as_object_mut) {
         message.remove("required");
     }
-    for endpoint in routes::table() {
-        let path = endpoint.path.split(':').next().unwrap_or_default();
+    for endpoint in endpoints.iter().filter(|endpoint| endpoint.is_documented) {
         let method = endpoint.method.as_str().to_ascii_lowercase();
-        let operations = document["paths"].get_mut(path);
-        let operation = operations.and_then(|operations| operations.get_mut(&method));
+        let operation = document["paths"].get_mut(endpoint.path).and_then(|methods| methods.get_mut(&method));
         if let Some(operation) = operation.and_then(Value::as_object_mut) {
-            complete(operation, &endpoint);
+            complete(operation, endpoint);
         }
     }
     document
 }
 
 /// The document as JSON.
-pub fn json() -> String {
-    let mut text = serde_json::to_string_pretty(&document()).unwrap_or_default();
+pub fn json(endpoints: &[Endpoint], handlers: OpenApi) -> String {
+    let mut text = serde_json::to_string_pretty(&document(endpoints, handlers)).unwrap_or_default();
     text.push('\n');
     text
 }
 
 fn complete(operation: &mut Map<String, Value>, endpoint: &Endpoint) {
-    if endpoint.need != Need::Nothing {
+    if endpoint.access != Access::Public {
         operation.insert("security".to_owned(), json!([{ SCHEME: [] }]));
     }
-    for parameter in operation.get_mut("parameters").and_then(Value::as_array_mut).into_iter().flatten() {
-        // Parameters outside of the path can be left out, and are texts where they are not.
+    let placeholders = endpoint.path.split(['{', '}']).skip(1).step_by(2);
+    let mut all: Vec<Value> = placeholders.filter_map(parameters::in_path).collect();
+    if let Some(Value::Array(declared)) = operation.remove("parameters") {
+        all.extend(declared);
+    }
+    let has_query = all.iter().any(|parameter| parameter["in"] == "query");
+    for parameter in &mut all {
+        // Parameters outside the path are optional, never null.
         if parameter["in"] != "path" {
             parameter["required"] = false.into();
         }
@@ -100,16 +92,20 @@ fn complete(operation: &mut Map<String, Value>, endpoint: &Endpoint) {
             parameter["schema"] = schema;
         }
     }
+    if !all.is_empty() {
+        operation.insert("parameters".to_owned(), all.into());
+    }
     if endpoint.path == "/exports" && endpoint.method == Method::POST {
         operation["requestBody"]["content"]["application/json"]["schema"] =
-            json!({ "$ref": format!("#/components/schemas/{}", new_export::NAME) });
+            json!({ "$ref": format!("#/components/schemas/{}", export_request::NAME) });
     }
     let Some(responses) = operation.get_mut("responses").and_then(Value::as_object_mut) else { return };
-    for code in common(endpoint) {
+    for code in common_errors(endpoint, has_query) {
         let status = code.status().as_str().to_owned();
         let response = responses.entry(status).or_insert_with(|| json!({ "description": "" }));
-        name(response, code);
+        add_code(response, code);
     }
+    let text = json!({ "type": "string" });
     for (status, response) in responses {
         let content = response.get_mut("content");
         if let Some(events) = content.and_then(|content| content.get_mut("text/event-stream")) {
@@ -121,27 +117,35 @@ fn complete(operation: &mut Map<String, Value>, endpoint: &Endpoint) {
             describe_error(response, status);
         }
         if endpoint.path == "/exports" && endpoint.method == Method::POST {
-            let text = json!({ "type": "string" });
-            header(response, "RateLimit-Policy", "How many a window of so many seconds may have.", &text);
-            header(response, "RateLimit", "How many are left, and seconds until there is one more.", &text);
+            header(response, "RateLimit-Policy", "The limit, and its window in seconds.", &text);
+            header(
+                response,
+                "RateLimit",
+                "Creations left, and the seconds until the next one is available.",
+                &text,
+            );
         }
-        header(
-            response,
-            "X-Request-Id",
-            "The id of the request: the client's own, or a new one.",
-            &json!({ "type": "string" }),
-        );
+        header(response, "X-Request-Id", "The request's id: the client's own, or a new one.", &text);
     }
 }
 
-/// What every route of this kind may answer.
-fn common(endpoint: &Endpoint) -> Vec<Code> {
+/// The errors that every route of this kind can return.
+fn common_errors(endpoint: &Endpoint, has_query: bool) -> Vec<Code> {
     let mut codes = vec![Code::BadRequest];
-    if endpoint.need != Need::Nothing {
+    let not_found = [
+        ("{job_id}", Code::ExportNotFound),
+        ("{message_id}", Code::MessageNotFound),
+        ("{channel_id}", Code::ChannelNotFound),
+    ];
+    codes.extend(not_found.iter().find(|(name, _)| endpoint.path.contains(name)).map(|(_, code)| *code));
+    if has_query || endpoint.method == Method::POST {
+        codes.push(Code::ValidationFailed);
+    }
+    if endpoint.access != Access::Public {
         codes.extend([Code::Unauthorized, Code::Internal]);
         codes.extend([Code::DatabaseUnavailable, Code::SchemaMissing]);
     }
-    if endpoint.need == Need::Write {
+    if endpoint.access == Access::Write {
         codes.extend([Code::InsufficientScope, Code::DatabaseReadOnly]);
     }
     if endpoint.method == Method::POST {
@@ -157,7 +161,7 @@ fn common(endpoint: &Endpoint) -> Vec<Code> {
 }
 
 /// Adds a code to the description, unless the handler has named it.
-fn name(response: &mut Value, code: Code) {
+fn add_code(response: &mut Value, code: Code) {
     let quoted = format!("`{}`", code.as_str());
     let description = response["description"].as_str().unwrap_or_default();
     if !description.contains(&quoted) {
@@ -166,16 +170,12 @@ fn name(response: &mut Value, code: Code) {
     }
 }
 
-/// Body, example and headers of an error from the codes that its description names.
+/// Adds body, examples and headers of an error according to the codes in its description.
 fn describe_error(response: &mut Value, status: StatusCode) {
-    let description = response["description"].as_str().unwrap_or_default().to_owned();
-    let codes: Vec<Code> = Code::ALL
+    let description = response["description"].as_str().unwrap_or_default();
+    let examples: Map<String, Value> = Code::ALL
         .iter()
-        .copied()
         .filter(|code| description.contains(&format!("`{}`", code.as_str())))
-        .collect();
-    let examples: Map<String, Value> = codes
-        .iter()
         .map(|code| (code.as_str().to_owned(), json!({ "value": ProblemDocument::example(*code) })))
         .collect();
     response["content"] = json!({
@@ -184,18 +184,11 @@ fn describe_error(response: &mut Value, status: StatusCode) {
     let text = json!({ "type": "string" });
     match status {
         StatusCode::UNAUTHORIZED => {
-            header(response, "WWW-Authenticate", "How to ask.", &text);
-        }
-        StatusCode::METHOD_NOT_ALLOWED => {
-            header(response, "Allow", "The methods that the path takes.", &text);
+            header(response, "WWW-Authenticate", "The required authentication scheme.", &text);
         }
         StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => {
-            header(
-                response,
-                "Retry-After",
-                "Seconds after which to try again.",
-                &json!({ "type": "integer", "minimum": 0 }),
-            );
+            let seconds = json!({ "type": "integer", "minimum": 0 });
+            header(response, "Retry-After", "Seconds after which to retry.", &seconds);
         }
         _ => {}
     }
@@ -203,44 +196,4 @@ fn describe_error(response: &mut Value, status: StatusCode) {
 
 fn header(response: &mut Value, name: &str, description: &str, schema: &Value) {
     response["headers"][name] = json!({ "description": description, "schema": schema });
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_route_is_in_the_document() {
-        let document = document();
-        for endpoint in routes::table() {
-            if endpoint.path.starts_with("/docs") || endpoint.path == "/openapi.json" {
-                continue; // pages for people
-            }
-            let operation = &document["paths"][endpoint.path][endpoint.method.as_str().to_ascii_lowercase()];
-            assert!(operation.is_object(), "{} {}", endpoint.method, endpoint.path);
-            assert!(operation["summary"].is_string(), "{operation}");
-            for (status, response) in operation["responses"].as_object().unwrap() {
-                assert!(
-                    response["description"].as_str().is_some_and(|text| !text.is_empty()),
-                    "{status} {response}"
-                );
-                if let Some(content) = response["content"].as_object() {
-                    for (media_type, content) in content {
-                        let examples = content["examples"].as_object().is_some_and(|all| !all.is_empty());
-                        assert!(
-                            examples || !content["example"].is_null(),
-                            "{} {status} {media_type} has no example",
-                            endpoint.path
-                        );
-                    }
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn the_document_in_the_repository_is_this_one() {
-        let there = include_str!("../../../../docs/openapi.json");
-        assert!(there == json(), "docs/openapi.json is out of date: run scripts/openapi.sh");
-    }
 }

@@ -1,4 +1,4 @@
-//! What a request for messages asks for: its query, read strictly.
+//! Query parameters of a request for messages, parsed strictly.
 
 use actix_web::HttpRequest;
 use chrono::{DateTime, SubsecRound, Utc};
@@ -10,23 +10,23 @@ use dce_core::store::reading::messages::{
 use serde::{Deserialize, Serialize};
 use utoipa::IntoParams;
 
-use super::form::Form;
-use crate::cursor::{self, CURSOR};
+use super::negotiation::MessageFormat;
+use crate::pagination::{CURSOR, encode_cursor, read_cursor};
 use crate::problem::Problem;
-use crate::query::Query;
+use crate::query_string::QueryString;
 
-/// Messages of a page at most, whatever the request says; `next_cursor` leads to the others.
-const LARGEST_PAGE: u32 = 1000;
-/// The largest number that a request may name, which a client's `int32` holds.
-const LARGEST_LIMIT: u32 = i32::MAX.unsigned_abs();
-/// Messages of a page when the request does not say.
+/// Maximum number of messages on a page, whatever `limit` is; `next_cursor` leads to the others.
+const MAX_PAGE: u32 = 1000;
+/// Maximum value of `limit`: it fits a client's `int32`.
+const MAX_LIMIT: u32 = i32::MAX.unsigned_abs();
+/// Default number of messages on a page.
 const DEFAULT_PAGE: u32 = 100;
-/// Longest text to look for.
+/// Maximum length of a search text, in characters.
 const MAX_TEXT: usize = 200;
-/// Longest id or time.
-const MAX_EDGE: usize = 40;
-/// The list that cursors are of, and their version.
-const KIND: &str = "messages.1";
+/// Maximum length of an id or a time, in characters.
+const MAX_BOUND: usize = 40;
+/// Kind of this list's cursors.
+const CURSOR_KIND: &str = "messages.1";
 
 const KNOWN: [&str; 9] = [CURSOR, "limit", "order", "after", "before", "author_id", "q", "has", "fields"];
 const ORDERS: [(&str, SortOrder); 2] = [("asc", SortOrder::Asc), ("desc", SortOrder::Desc)];
@@ -39,18 +39,21 @@ const HAS: [(&str, Has); 6] = [
     ("pin", Has::Pin),
 ];
 
-/// The query as documentation describes it.
-#[expect(dead_code, reason = "a description: `Parameters` reads the query, and names every mistake at once")]
+/// The query parameters for the OpenAPI document.
+#[expect(
+    dead_code,
+    reason = "only describes the query: `Parameters` parses it and reports every fault at once"
+)]
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct MessageQuery {
-    /// Messages of a page, 100 unless told and 1000 at most; of a stream at most, all unless told.
+    /// Number of messages on a page: default 100, at most 1000. For a stream, the maximum number of messages; default: all.
     #[param(minimum = 1, maximum = 2_147_483_647)]
     limit: Option<u32>,
-    /// `next_cursor` of the page before, with all other parameters as they were; a stream begins there, too.
+    /// `next_cursor` of the previous page; all other parameters must be the same. A stream starts there, too.
     cursor: Option<String>,
-    /// `asc`: the oldest first (unless told); `desc`: the newest first. Of an export channel after channel, `desc` everything the
-    /// other way round.
+    /// `asc`: oldest first (default); `desc`: newest first. Messages of an export are ordered channel by channel; `desc`
+    /// reverses the order of the channels, too.
     order: Option<String>,
     /// Only messages after this one (an id, archived or not), or sent after this time (RFC 3339 with an offset).
     after: Option<String>,
@@ -58,16 +61,16 @@ pub struct MessageQuery {
     before: Option<String>,
     /// Only messages of this author.
     author_id: Option<String>,
-    /// Only messages with this in their text, in whatever case; 1 to 200 characters, all of which are literal.
+    /// Only messages whose text contains this text, ignoring case; 1 to 200 characters without wildcards.
     q: Option<String>,
     /// Only messages that have all of these, separated by commas: `attachment`, `embed`, `sticker`, `reaction`, `link`, `pin`
-    /// (it is pinned).
+    /// (the message is pinned).
     has: Option<String>,
-    /// Members of each message, separated by commas, in this order; all but `raw` unless told.
+    /// Members of each message, separated by commas, in this order. Default: all except `raw`.
     fields: Option<String>,
 }
 
-/// Where a page ends, as a client hands it back.
+/// The content of a cursor: the position where a page ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 struct Cursor {
     order: SortOrder,
@@ -77,14 +80,12 @@ struct Cursor {
     message_id: Snowflake,
 }
 
-/// A request for messages.
 #[derive(Debug)]
 pub struct Parameters {
-    /// The form of the answer.
-    pub form: Form,
-    /// Messages at most; a stream without one ends with the last message.
+    pub format: MessageFormat,
+    /// Maximum number of messages; a stream without a limit ends with the last message.
     pub limit: Option<u32>,
-    /// The columns, in the order asked for.
+    /// The columns in the requested order.
     pub columns: Vec<Column>,
     filters: MessageFilters,
     order: SortOrder,
@@ -95,25 +96,25 @@ impl Parameters {
     /// Reads header and query.
     ///
     /// # Errors
-    /// `not_acceptable`, or `validation_failed` with everything that is wrong.
-    pub fn of(request: &HttpRequest) -> Result<Self, Problem> {
-        let form = Form::of(request)?;
-        let mut query = Query::of(request, &KNOWN)?;
-        let parameters = Self::read(&mut query, form);
+    /// `not_acceptable`, or `validation_failed` with all faults.
+    pub fn read(request: &HttpRequest) -> Result<Self, Problem> {
+        let format = MessageFormat::negotiate(request)?;
+        let mut query = QueryString::read(request, &KNOWN)?;
+        let parameters = Self::parse(&mut query, format);
         query.finish()?;
         Ok(parameters)
     }
 
-    fn read(query: &mut Query, form: Form) -> Self {
-        let asked = query.number("limit", 1..=LARGEST_LIMIT);
-        let limit = match form {
-            Form::Json => Some(asked.unwrap_or(DEFAULT_PAGE).min(LARGEST_PAGE)),
-            Form::JsonLines | Form::Csv => asked,
+    fn parse(query: &mut QueryString, format: MessageFormat) -> Self {
+        let requested = query.number("limit", 1..=MAX_LIMIT);
+        let limit = match format {
+            MessageFormat::Json => Some(requested.unwrap_or(DEFAULT_PAGE).min(MAX_PAGE)),
+            MessageFormat::JsonLines | MessageFormat::Csv => requested,
         };
         let order = query.choice("order", &ORDERS).unwrap_or_default();
         let filters = MessageFilters {
-            after: edge(query, "after"),
-            before: edge(query, "before"),
+            after: bound(query, "after"),
+            before: bound(query, "before"),
             author_id: query.id("author_id"),
             text: query.text("q", MAX_TEXT),
             has: query.choices("has", &HAS),
@@ -123,59 +124,62 @@ impl Parameters {
             columns.extend(Column::ALL.iter().filter(|column| **column != Column::Raw));
         }
         let start = start(query, order);
-        Self { form, limit, columns, filters, order, start }
+        Self { format, limit, columns, filters, order, start }
     }
 
-    /// Whether it is the first page that is asked for.
+    /// Whether the request is for the first page.
     pub const fn is_first(&self) -> bool {
         self.start.is_none()
     }
 
-    /// A walk through these sources from where the cursor stands.
+    /// A reader of these sources that starts at the cursor.
     ///
     /// # Errors
     /// `validation_failed` for a cursor of another list.
     pub fn reader(&self, sources: Vec<Source>) -> Result<PageReader, Problem> {
         let (filters, columns) = (self.filters.clone(), self.columns.clone());
         PageReader::new(sources, filters, self.order, columns, self.start).ok_or_else(|| {
-            let mut query = Query::default();
-            query.fault(CURSOR, FaultCode::InvalidValue, "is of another list: leave it out");
+            let mut query = QueryString::default();
+            query.fault(CURSOR, FaultCode::InvalidValue, "belongs to another list: omit it");
             query.finish().err().unwrap_or_else(|| Vec::new().into())
         })
     }
 
-    /// The cursor for this place.
-    pub fn cursor(&self, place: PageStart) -> String {
-        let PageStart { channel_id, position: Position { timestamp, message_id } } = place;
+    /// The cursor for a position.
+    pub fn cursor(&self, start: PageStart) -> String {
+        let PageStart { channel_id, position: Position { timestamp, message_id } } = start;
         let timestamp = timestamp.timestamp_micros();
-        cursor::encode(KIND, &Cursor { order: self.order, channel_id, timestamp, message_id })
+        encode_cursor(CURSOR_KIND, &Cursor { order: self.order, channel_id, timestamp, message_id })
     }
 }
 
-fn start(query: &mut Query, order: SortOrder) -> Option<PageStart> {
-    let Cursor { order: its_order, channel_id, timestamp, message_id } = cursor::read(query, KIND)?;
+fn start(query: &mut QueryString, order: SortOrder) -> Option<PageStart> {
+    let Cursor { order: its_order, channel_id, timestamp, message_id } = read_cursor(query, CURSOR_KIND)?;
     let timestamp = DateTime::from_timestamp_micros(timestamp).filter(|_| order == its_order);
     if timestamp.is_none() {
-        let detail = "is of a list in the other order: repeat `order` as it was, or leave the cursor out";
+        let detail = "belongs to a list in the other order: repeat `order` as before, or omit the cursor";
         query.fault(CURSOR, FaultCode::InvalidValue, detail);
     }
     Some(PageStart { channel_id, position: Position { timestamp: timestamp?, message_id } })
 }
 
 /// A message's id, or a time with an offset.
-fn edge(query: &mut Query, name: &'static str) -> Option<Bound> {
-    let text = query.text(name, MAX_EDGE)?;
-    let edge = if text.bytes().all(|byte| byte.is_ascii_digit()) {
+fn bound(query: &mut QueryString, name: &'static str) -> Option<Bound> {
+    let text = query.text(name, MAX_BOUND)?;
+    let bound = if text.bytes().all(|byte| byte.is_ascii_digit()) {
         text.parse().map(Bound::Id).map_err(|error| (FaultCode::InvalidId, format!("{error}")))
     } else {
-        // A plus that was not encoded has become a space.
+        // A plus that was not percent-encoded has become a space.
         time(&text.replace(' ', "+")).map(Bound::Time)
     };
-    edge.map_err(|(code, detail)| query.fault(name, code, format!("{detail}; a message's id does as well")))
+    bound
+        .map_err(|(code, detail)| {
+            query.fault(name, code, format!("{detail}; a message's id is accepted as well"))
+        })
         .ok()
 }
 
-/// To the microsecond, as Postgres has it: what a reader of whole milliseconds rounds up would leave out a message.
+/// Parses a time to the microsecond, the precision of Postgres. Rounding up to milliseconds would skip a message.
 fn time(text: &str) -> Result<DateTime<Utc>, (FaultCode, String)> {
     let rounded = parse_time(text)?;
     Ok(DateTime::parse_from_rfc3339(text).map_or(rounded, |time| time.to_utc().trunc_subsecs(6)))

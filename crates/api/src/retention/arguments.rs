@@ -1,4 +1,4 @@
-//! What `dce-api prune` and `dce-api purge` are told on the command line.
+//! Command line of `dce-api prune` and `dce-api purge`.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -8,17 +8,17 @@ use dce_core::ids::Snowflake;
 use dce_core::settings::{Mistakes, SettingsParser};
 use dce_core::store::retention::erasures::Subject;
 
-/// What an age may be; 0: everything.
+/// Allowed ages; 0 selects everything.
 const AGES: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
-/// What is to be pruned, as it was given.
+/// Arguments of `prune` as text.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 #[command(
-    after_help = "Without --yes it only counts. Nothing keeps pruned messages from coming back: an export that reads \
-                        so far back archives them again. To erase for good, use purge."
+    after_help = "Without --yes, nothing is deleted: the command counts. Pruned messages can come back: an export that \
+                        reads that far back archives them again. To erase for good, use purge."
 )]
 pub struct PruneArguments {
-    /// Delete messages that were sent longer ago than this, such as 90d; 0s: all
+    /// Delete messages sent longer ago than this, such as 90d; 0s: all messages
     #[arg(long, value_name = "AGE")]
     older_than: Option<String>,
     /// Only messages of this channel or thread
@@ -27,35 +27,33 @@ pub struct PruneArguments {
     /// Delete exports that ended longer ago than this, with their runs and attempts; their messages stay
     #[arg(long, value_name = "AGE")]
     exports_older_than: Option<String>,
-    /// Do it
+    /// Delete; without this flag, only count
     #[arg(long)]
     yes: bool,
 }
 
-/// An age, and how it was given.
+/// An age, parsed and as the user wrote it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Age {
-    /// How long that is.
     pub span: Duration,
-    /// For whoever gave it.
     pub text: String,
 }
 
-/// What is to be pruned, checked.
+/// Arguments of `prune`, checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PruneSettings {
-    /// Messages that were sent longer ago.
+    /// Delete messages sent longer ago than this.
     pub messages: Option<Age>,
-    /// Only those of this channel.
+    /// Only messages of this channel.
     pub channel: Option<Snowflake>,
-    /// Exports that ended longer ago.
+    /// Delete exports that ended longer ago than this.
     pub exports: Option<Age>,
-    /// Whether to delete; else to count.
+    /// Delete if true, count if false.
     pub yes: bool,
 }
 
 impl PruneArguments {
-    /// Checks them and says all that is wrong.
+    /// Checks the arguments and reports every mistake.
     pub fn settings(&self) -> Result<PruneSettings, Mistakes> {
         let mut reader = SettingsParser::default();
         let mut age = |name: &str, value: &Option<String>| {
@@ -66,22 +64,19 @@ impl PruneArguments {
         let exports = age("--exports-older-than", &self.exports_older_than);
         let channel = self.channel.as_ref().and_then(|text| reader.parsed("--channel", text));
         if self.older_than.is_none() && self.exports_older_than.is_none() {
-            reader.mistake(
-                "--older-than",
-                "or --exports-older-than must say what to delete, such as --older-than 90d",
-            );
+            reader.mistake("--older-than", "or --exports-older-than is required, such as --older-than 90d");
         } else if self.channel.is_some() && self.older_than.is_none() {
-            reader.mistake("--channel", "needs --older-than: exports are deleted as a whole");
+            reader.mistake("--channel", "requires --older-than: exports are deleted with all their channels");
         }
         reader.finish(Some(PruneSettings { messages, channel, exports, yes: self.yes }))
     }
 }
 
-/// What is to be erased, as it was given.
+/// Arguments of `purge` as text.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 #[command(
-    after_help = "Without --yes it only counts. What others wrote about an author stays, and so does the author's name \
-                        where others mention, quote or react: see docs/retention.md."
+    after_help = "Without --yes, nothing is erased: the command counts. Messages of others about an author stay, and so \
+                        does the author's name in mentions, quotes and reactions of others: see docs/retention.md."
 )]
 pub struct PurgeArguments {
     /// Erase everything that this user, bot or webhook wrote, in all channels
@@ -93,22 +88,21 @@ pub struct PurgeArguments {
     /// Erase this message
     #[arg(long, value_name = "ID")]
     message: Option<String>,
-    /// Do it
+    /// Erase; without this flag, only count
     #[arg(long)]
     yes: bool,
 }
 
-/// What is to be erased, checked.
+/// Arguments of `purge`, checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PurgeSettings {
-    /// Whose messages.
     pub subject: Subject,
-    /// Whether to erase; else to count.
+    /// Erase if true, count if false.
     pub yes: bool,
 }
 
 impl PurgeArguments {
-    /// Checks them and says all that is wrong.
+    /// Checks the arguments and reports every mistake.
     pub fn settings(&self) -> Result<PurgeSettings, Mistakes> {
         let mut reader = SettingsParser::default();
         let mut id =
@@ -121,7 +115,7 @@ impl PurgeArguments {
         let mut given = given.into_iter().flatten();
         let (subject, another) = (given.next(), given.next());
         if subject.is_none() || another.is_some() {
-            reader.mistake("--author", "or --channel or --message must say what to erase: one of them, once");
+            reader.mistake("--author", "or --channel or --message is required: exactly one of them");
         }
         reader.finish(subject.flatten().map(|subject| PurgeSettings { subject, yes: self.yes }))
     }
@@ -156,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn without_yes_it_only_counts() {
+    fn without_yes_the_command_only_counts() {
         let days = |days: u64| {
             Some(Age { span: Duration::from_secs(days * 24 * 60 * 60), text: format!("{days}d") })
         };
@@ -174,26 +168,26 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_named_with_its_remedy() {
+    fn every_mistake_is_reported_with_its_remedy() {
         for (line, remedy) in [
-            ("prune", "must say what to delete, such as --older-than 90d"),
-            ("prune --yes", "must say what to delete"),
-            ("prune --channel 7 --exports-older-than 1d", "--channel needs --older-than"),
+            ("prune", "is required, such as --older-than 90d"),
+            ("prune --yes", "is required"),
+            ("prune --channel 7 --exports-older-than 1d", "--channel requires --older-than"),
             ("prune --older-than 90", "--older-than must be a time span"),
             ("prune --exports-older-than soon", "--exports-older-than must be a time span"),
             ("prune --older-than 1d --channel general", "--channel must be a Discord id"),
         ] {
-            let told = prune(line).unwrap_err();
-            assert!(told.contains(remedy), "{line}: {told}");
+            let report = prune(line).unwrap_err();
+            assert!(report.contains(remedy), "{line}: {report}");
         }
         for (line, remedy) in [
-            ("purge", "must say what to erase: one of them"),
-            ("purge --author 1 --channel 2", "one of them, once"),
+            ("purge", "is required: exactly one of them"),
+            ("purge --author 1 --channel 2", "exactly one of them"),
             ("purge --author 1 --author 2", "--author <ID>"),
             ("purge --author somebody", "--author must be a Discord id"),
         ] {
-            let told = purge(line).unwrap_err();
-            assert!(told.contains(remedy), "{line}: {told}");
+            let report = purge(line).unwrap_err();
+            assert!(report.contains(remedy), "{line}: {report}");
         }
     }
 }

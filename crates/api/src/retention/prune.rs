@@ -1,4 +1,4 @@
-//! Deleting what is old.
+//! Deletes old messages and old exports.
 
 use chrono::{DateTime, Utc};
 use dce_core::db::{DatabaseUrl, PgConnection};
@@ -7,13 +7,14 @@ use dce_core::store::retention::batched_deletion::DeletedRows;
 use dce_core::store::retention::prune::{self, DeletedExports, MessagePruning};
 
 use super::arguments::PruneSettings;
-use super::pace::Pace;
-use super::{NOTHING_DONE, RetentionError, connect, tell, words};
+use super::throttle::Throttle;
+use super::{NOTHING_DONE, connect, format};
+use crate::command::{CommandError, print};
 
-/// Deletes what is older than asked for, or counts it.
-pub async fn prune(url: &DatabaseUrl, settings: &PruneSettings) -> Result<(), RetentionError> {
+/// Deletes what is older than the settings' ages, or counts it.
+pub async fn prune(url: &DatabaseUrl, settings: &PruneSettings) -> Result<(), CommandError> {
     let connection = &mut connect(url).await?;
-    let done = if settings.yes { "deleted" } else { "would be deleted" };
+    let outcome = if settings.yes { "deleted" } else { "would be deleted" };
     if let Some(age) = &settings.messages {
         let before = prune::time_ago(connection, age.span).await?;
         let found = if settings.yes {
@@ -21,8 +22,8 @@ pub async fn prune(url: &DatabaseUrl, settings: &PruneSettings) -> Result<(), Re
         } else {
             prune::count_messages(connection, settings.channel, before).await?
         };
-        let place = settings.channel.map_or_else(String::new, |channel| format!(" of channel {channel}"));
-        tell(&format!("{}{place}, sent more than {} ago: {done}.", words::rows(found), age.text));
+        let scope = settings.channel.map_or_else(String::new, |channel| format!(" of channel {channel}"));
+        print(&format!("{}{scope}, sent more than {} ago: {outcome}.", format::rows(found), age.text));
     }
     if let Some(age) = &settings.exports {
         let before = prune::time_ago(connection, age.span).await?;
@@ -31,10 +32,10 @@ pub async fn prune(url: &DatabaseUrl, settings: &PruneSettings) -> Result<(), Re
         } else {
             prune::count_exports(connection, before).await?
         };
-        tell(&format!("{}, ended more than {} ago: {done}.", words::exports(found), age.text));
+        print(&format!("{}, ended more than {} ago: {outcome}.", format::exports(found), age.text));
     }
     if !settings.yes {
-        tell(NOTHING_DONE);
+        print(NOTHING_DONE);
     }
     Ok(())
 }
@@ -43,30 +44,30 @@ async fn delete_messages(
     connection: &mut PgConnection,
     channel: Option<Snowflake>,
     before: DateTime<Utc>,
-) -> Result<DeletedRows, RetentionError> {
-    let mut pace = Pace::begin();
-    let mut removed = DeletedRows::default();
+) -> Result<DeletedRows, CommandError> {
+    let mut throttle = Throttle::start();
+    let mut deleted = DeletedRows::default();
     let mut old = MessagePruning::begin(connection, channel, before).await?;
-    while let Some(more) = pace.step(connection, async |session| old.next(session).await).await? {
-        removed += more;
-        pace.tell(|| words::rows(removed));
+    while let Some(more) = throttle.step(connection, async |session| old.next(session).await).await? {
+        deleted += more;
+        throttle.report(|| format::rows(deleted));
     }
-    Ok(removed)
+    Ok(deleted)
 }
 
 async fn delete_exports(
     connection: &mut PgConnection,
     before: DateTime<Utc>,
-) -> Result<DeletedExports, RetentionError> {
-    let mut pace = Pace::begin();
-    let mut removed = DeletedExports::default();
+) -> Result<DeletedExports, CommandError> {
+    let mut throttle = Throttle::start();
+    let mut deleted = DeletedExports::default();
     loop {
         let more =
-            pace.step(connection, async |session| prune::delete_exports(session, before).await).await?;
+            throttle.step(connection, async |session| prune::delete_exports(session, before).await).await?;
         if more.exports == 0 {
-            return Ok(removed);
+            return Ok(deleted);
         }
-        removed += more;
-        pace.tell(|| words::exports(removed));
+        deleted += more;
+        throttle.report(|| format::exports(deleted));
     }
 }

@@ -1,4 +1,4 @@
-//! Erasing for good.
+//! Erases an author, a channel or a message for good.
 
 use std::time::Duration;
 
@@ -8,44 +8,43 @@ use dce_core::store::retention::erasures::{self, Subject};
 use dce_core::store::retention::purge::{self, Purge};
 
 use super::arguments::PurgeSettings;
-use super::pace::Pace;
-use super::{NOTHING_DONE, RetentionError, connect, tell, words};
+use super::throttle::Throttle;
+use super::{NOTHING_DONE, connect, format};
+use crate::command::{CommandError, print};
 
-/// A batch takes 30 s at most, and one that was left open is ended by the server after a minute.
+/// A batch takes at most 30 s; the server ends one that was left open after a minute.
 const BATCHES_END_WITHIN: Duration = Duration::from_secs(90);
 
-/// Erases the subject, or counts what that would delete.
-pub async fn purge(url: &DatabaseUrl, settings: PurgeSettings) -> Result<(), RetentionError> {
+/// Erases the subject, or counts what an erasure would delete.
+pub async fn purge(url: &DatabaseUrl, settings: PurgeSettings) -> Result<(), CommandError> {
     let PurgeSettings { subject, yes } = settings;
     let connection = &mut connect(url).await?;
     if yes {
-        let removed = erase(connection, subject).await?;
-        tell(&format!("{subject}: {} erased.", words::rows(removed)));
-        tell(
-            "Exports and imports leave out what they find of it, until its row in the table erasures is deleted.",
-        );
+        let deleted = erase(connection, subject).await?;
+        print(&format!("{subject}: {} erased.", format::rows(deleted)));
+        print("Exports and imports skip its messages until its row in the table erasures is deleted.");
     } else {
         let found = purge::count(connection, subject).await?;
-        let (rows, channels) = (words::rows(found.rows), words::number(found.channels, "channel"));
-        tell(&format!(
-            "{subject}: {rows} in {channels} would be erased, and left out by later exports and imports."
+        let (rows, channels) = (format::rows(found.rows), format::count(found.channels, "channel"));
+        print(&format!(
+            "{subject}: {rows} in {channels} would be erased, and later exports and imports would skip them."
         ));
-        tell(NOTHING_DONE);
+        print(NOTHING_DONE);
     }
     Ok(())
 }
 
-async fn erase(connection: &mut PgConnection, subject: Subject) -> Result<DeletedRows, RetentionError> {
+async fn erase(connection: &mut PgConnection, subject: Subject) -> Result<DeletedRows, CommandError> {
     erasures::record(connection, subject).await?;
     if !erasures::wait_for_batches(connection, BATCHES_END_WITHIN).await? {
-        return Err(RetentionError::BatchUnderWay { subject, limit: BATCHES_END_WITHIN });
+        return Err(CommandError::BatchInProgress { subject, waited: BATCHES_END_WITHIN });
     }
-    let mut pace = Pace::begin();
-    let mut removed = DeletedRows::default();
+    let mut throttle = Throttle::start();
+    let mut deleted = DeletedRows::default();
     let mut purge = Purge::begin(connection, subject).await?;
-    while let Some(more) = pace.step(connection, async |session| purge.next(session).await).await? {
-        removed += more;
-        pace.tell(|| words::rows(removed));
+    while let Some(more) = throttle.step(connection, async |session| purge.next(session).await).await? {
+        deleted += more;
+        throttle.report(|| format::rows(deleted));
     }
-    Ok(removed)
+    Ok(deleted)
 }

@@ -1,4 +1,4 @@
-//! `/health`, `/livez`, `/readyz`: whether the process lives, whether it can do its work.
+//! `/health`, `/livez` and `/readyz`: whether the process is alive and whether it can work.
 
 use actix_web::{HttpResponse, web};
 use dce_core::store::reading::blockers::ServiceState;
@@ -10,44 +10,45 @@ use crate::state::{AppState, in_time};
 use crate::wire::all;
 use crate::wire::blocker::ReadinessProblem;
 
-/// Whether the process lives
+/// Check that the process is alive
 ///
-/// 200 as long as the process answers at all; looks at nothing else, so that no outage elsewhere gets it restarted.
+/// 200 as long as the process responds at all. It checks nothing else, so that no outage elsewhere causes a restart.
 #[utoipa::path(get, path = "/livez", tag = "service", responses(
-    (status = 200, description = "It lives.", body = Alive, example = json!({ "ok": true })),
+    (status = 200, description = "The process is alive.", body = Alive, example = json!({ "ok": true })),
 ))]
-pub(crate) async fn alive() -> HttpResponse {
+pub(super) async fn alive() -> HttpResponse {
     HttpResponse::Ok().json(Alive { ok: true })
 }
 
-/// Whether the process lives
+/// Check that the process is alive
 ///
 /// The same as `/livez`.
 #[utoipa::path(get, path = "/health", tag = "service", responses(
-    (status = 200, description = "It lives.", body = Alive, example = json!({ "ok": true })),
+    (status = 200, description = "The process is alive.", body = Alive, example = json!({ "ok": true })),
 ))]
-pub(crate) async fn health() -> HttpResponse {
+pub(super) async fn health() -> HttpResponse {
     alive().await
 }
 
-/// The process answers.
+/// The process is alive.
 #[derive(Serialize, ToSchema)]
 struct Alive {
     /// Always true.
     ok: bool,
 }
 
-/// Whether the service can do its work
+/// Check that the service can work
 ///
-/// 200 if database and schema are there, else 503. Without workers exports wait, but the API works; what else keeps
-/// exports from going on makes it `degraded`: taking the API out of service would mend none of it.
+/// 200 if the database is reachable and has its schema, otherwise 503. Anything else that keeps exports from progressing,
+/// such as missing workers, only makes the service `degraded`: the API itself works, and taking it out of service would
+/// not help.
 #[utoipa::path(get, path = "/readyz", tag = "service", responses(
-    (status = 200, description = "It can.", body = Readiness,
+    (status = 200, description = "The service can work.", body = Readiness,
      example = json!({ "status": "ready", "database": "ok", "workers_live": 2, "problems": [] })),
     (status = 503, description = "`database_unavailable`, `schema_missing`"),
     (status = 500, description = "`internal_error`"),
 ))]
-pub(crate) async fn ready(state: web::Data<AppState>) -> Result<HttpResponse, Problem> {
+pub(super) async fn ready(state: web::Data<AppState>) -> Result<HttpResponse, Problem> {
     let now = in_time(ServiceState::read(&state.pool)).await?;
     let problems = now.problems();
     Ok(HttpResponse::Ok().json(Readiness {
@@ -58,15 +59,15 @@ pub(crate) async fn ready(state: web::Data<AppState>) -> Result<HttpResponse, Pr
     }))
 }
 
-/// What a probe and whoever looks after the service want to know.
+/// The state of the service, for probes and operators.
 #[derive(Serialize, ToSchema)]
 struct Readiness {
     /// `ready` or `degraded`.
     status: &'static str,
     /// `ok` or `read_only`.
     database: &'static str,
-    /// Workers heard of within a lease, those that drain or have a problem too.
+    /// Workers that sent a heartbeat within one lease, including those that are draining or have a problem.
     workers_live: usize,
-    /// What is not as it should be.
+    /// What keeps exports from progressing.
     problems: Vec<ReadinessProblem>,
 }

@@ -1,181 +1,143 @@
-//! Messages of channels and of exports: pages, streams, single ones.
+//! Messages of a channel or an export: pages, streams and single messages.
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use dce_core::ids::Snowflake;
 use dce_core::store::reading;
-use dce_core::store::reading::messages::{self, Row, Source};
+use dce_core::store::reading::messages::{self, Row};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
-use super::{channels, exports};
+use super::channels::{self, ChannelId};
+use super::exports::job_id::{self, JobId};
+use crate::formats::json;
 use crate::problem::{Code, Problem};
-use crate::reading::form::Form;
 use crate::reading::parameters::{self, Parameters};
-use crate::reading::{page, rows, stream};
+use crate::reading::read;
 use crate::state::{AppState, in_time};
 
-/// An archived message. Which members it has is a matter of `fields`.
+/// An archived message. The parameter `fields` decides which members it has.
 #[derive(ToSchema)]
 #[expect(
     dead_code,
     clippy::struct_field_names,
-    reason = "a description: messages are written as they come from the database"
+    reason = "only describes the body: messages are written as they come from the database"
 )]
-pub(crate) struct Message {
+pub(super) struct Message {
     /// The channel or thread.
     channel_id: String,
-    /// Its id, unique in its channel.
+    /// The message's id, unique in its channel.
     message_id: String,
-    /// Its author's id.
     author_id: Option<String>,
-    /// The author's name as it was at the export.
+    /// The author's name at the time of the export.
     author_name: Option<String>,
-    /// Its text.
     content: Option<String>,
-    /// When it was sent.
+    /// When the message was sent.
     timestamp: chrono::DateTime<chrono::Utc>,
-    /// Its files, as DiscordChatExporter describes them.
+    /// Attached files, as DiscordChatExporter describes them.
     attachments: Option<Vec<Value>>,
-    /// Its embeds, as DiscordChatExporter describes them.
+    /// Embeds, as DiscordChatExporter describes them.
     embeds: Option<Vec<Value>>,
-    /// The whole message as DiscordChatExporter wrote it; in a list only if `fields` names it.
+    /// The whole message as DiscordChatExporter wrote it. In a list only if `fields` names it.
     raw: Option<Value>,
-    /// The export that inserted it.
+    /// The export that inserted the message.
     job_id: Option<uuid::Uuid>,
-    /// When DiscordChatExporter wrote it.
+    /// When DiscordChatExporter wrote the message.
     exported_at: Option<chrono::DateTime<chrono::Utc>>,
-    /// When it was inserted.
     inserted_at: chrono::DateTime<chrono::Utc>,
-    /// When an export found that Discord no longer has it; null: it is there, or nobody looked.
+    /// When an export found that Discord no longer has the message; null: Discord has it, or no export has checked.
     missing_since: Option<chrono::DateTime<chrono::Utc>>,
 }
 
 /// A page of messages.
 #[derive(ToSchema)]
-#[expect(dead_code, reason = "a description: pages are written as they come from the database")]
-pub(crate) struct Messages {
-    /// In the order asked for; messages of one moment by their ids.
+#[expect(dead_code, reason = "only describes the body: pages are written as they come from the database")]
+pub(super) struct Messages {
+    /// In the requested order; messages with the same time are ordered by id.
     messages: Vec<Message>,
-    /// For the next page; null: there is none. A page may have fewer messages than `limit`, even none, and yet a next one: it
-    /// ends early when it has 8 MB, or has searched for 5 s.
+    /// Cursor of the next page; null on the last one. A page can have fewer messages than `limit`, even none, and still be
+    /// followed by another one: it ends early at 8 MB or after a search of 5 s.
     next_cursor: Option<String>,
 }
 
-/// Read a channel
+/// Read the messages of a channel
 ///
-/// Messages in the order of time: a page as JSON, or everything at once as NDJSON or CSV, whichever `Accept` asks for. A
-/// stream that breaks off ends without the last chunk of its transfer encoding: clients report it as incomplete.
+/// Messages ordered by time. `Accept` selects the format: a page as JSON, or everything at once as NDJSON or CSV. A stream
+/// that fails ends without the last chunk of its transfer encoding, so that clients report it as incomplete.
 #[utoipa::path(get, path = "/channels/{channel_id}/messages", tag = "archive",
-    params(
-        ("channel_id" = String, Path, description = "The channel or thread."),
-        parameters::MessageQuery,
-    ),
+    params(parameters::MessageQuery),
     responses(
-        (status = 200, description = "A page, or everything.",
+        (status = 200, description = "A page of messages, or all of them.",
          content((Messages = "application/json", example = json!({ "messages": [example()], "next_cursor": null })),
                  (String = "application/x-ndjson", example = json!("{\"message_id\":\"1257995922097307849\",\"content\":\"Hello\"}\n")),
                  (String = "text/csv", example = json!("message_id,content\r\n1257995922097307849,Hello\r\n"))),
-         headers(("Link" = String, description = "The next page, as `rel=\"next\"`; not there on the last one, nor in a stream."))),
-        (status = 404, description = "`channel_not_found`"),
+         headers(("Link" = String, description = "The next page, as `rel=\"next\"`; absent on the last one and in a stream."))),
         (status = 406, description = "`not_acceptable`"),
-        (status = 422, description = "`validation_failed`"),
     ))]
-pub(crate) async fn of_channel(
+pub(super) async fn of_channel(
     request: HttpRequest,
-    path: web::Path<String>,
+    ChannelId(channel_id): ChannelId,
     state: web::Data<AppState>,
 ) -> Result<HttpResponse, Problem> {
-    let channel_id = channels::known(&path)?;
-    let parameters = Parameters::of(&request)?;
-    let sources = messages::channel_source(channel_id);
-    let (response, is_empty) = read(&request, &parameters, sources, &state).await?;
-    if is_empty && parameters.is_first() {
+    let parameters = Parameters::read(&request)?;
+    let answer = read(&request, &parameters, messages::channel_source(channel_id), &state.archive).await?;
+    if answer.is_empty && parameters.is_first() {
         let channel = in_time(reading::channels::find(&state.pool, channel_id)).await?;
         channel.ok_or_else(channels::not_found)?;
     }
-    Ok(response)
+    Ok(answer.response)
 }
 
-/// Read what an export covers
+/// Read the messages of an export
 ///
-/// The messages of the channels of its runs between the first and the last one that each has read, whichever export
-/// inserted them; channel after channel. While the export goes on there are more and more of them.
+/// For each run of the export, the messages of its channel from the first to the last one that the run has read, whichever
+/// export inserted them; channel after channel. While the export runs, their number grows.
 #[utoipa::path(get, path = "/exports/{job_id}/messages", tag = "archive",
-    params(
-        ("job_id" = uuid::Uuid, Path, description = "The export."),
-        parameters::MessageQuery,
-    ),
+    params(parameters::MessageQuery),
     responses(
-        (status = 200, description = "A page, or everything.",
+        (status = 200, description = "A page of messages, or all of them.",
          content((Messages = "application/json", example = json!({ "messages": [example()], "next_cursor": null })),
                  (String = "application/x-ndjson", example = json!("{\"message_id\":\"1257995922097307849\",\"content\":\"Hello\"}\n")),
                  (String = "text/csv", example = json!("message_id,content\r\n1257995922097307849,Hello\r\n"))),
-         headers(("Link" = String, description = "The next page, as `rel=\"next\"`; not there on the last one, nor in a stream."))),
-        (status = 404, description = "`export_not_found`"),
+         headers(("Link" = String, description = "The next page, as `rel=\"next\"`; absent on the last one and in a stream."))),
         (status = 406, description = "`not_acceptable`"),
-        (status = 422, description = "`validation_failed`"),
     ))]
-pub(crate) async fn of_export(
+pub(super) async fn of_export(
     request: HttpRequest,
-    path: web::Path<String>,
+    JobId(job_id): JobId,
     state: web::Data<AppState>,
 ) -> Result<HttpResponse, Problem> {
-    let job_id = exports::known(&path)?;
-    let parameters = Parameters::of(&request)?;
+    let parameters = Parameters::read(&request)?;
     let sources = in_time(messages::export_sources(&state.pool, job_id)).await?;
-    let sources = sources.ok_or_else(exports::not_found)?;
-    Ok(read(&request, &parameters, sources, &state).await?.0)
+    let sources = sources.ok_or_else(job_id::not_found)?;
+    Ok(read(&request, &parameters, sources, &state.archive).await?.response)
 }
 
-/// Look at a message
+/// Get a message
 ///
-/// With everything that is known of it, `raw` included.
-#[utoipa::path(get, path = "/channels/{channel_id}/messages/{message_id}", tag = "archive",
-    params(
-        ("channel_id" = String, Path, description = "The channel or thread."),
-        ("message_id" = String, Path, description = "The message."),
-    ),
-    responses(
-        (status = 200, description = "The message.", body = Message, example = example),
-        (status = 404, description = "`message_not_found`"),
-    ))]
-pub(crate) async fn show(
+/// With all its members, including `raw`.
+#[utoipa::path(get, operation_id = "show", path = "/channels/{channel_id}/messages/{message_id}", tag = "archive",
+    responses((status = 200, description = "The message.", body = Message, example = example)))]
+pub(super) async fn get(
     path: web::Path<(String, String)>,
     state: web::Data<AppState>,
 ) -> Result<HttpResponse, Problem> {
-    let not_found = || Problem::new(Code::MessageNotFound, "No such message is archived of this channel.");
+    let not_found =
+        || Problem::new(Code::MessageNotFound, "This channel has no archived message with this id.");
     let (channel_id, message_id) = &*path;
     let id = |text: &str| text.parse::<Snowflake>().map_err(|_| not_found());
     let (channel_id, message_id) = (id(channel_id)?, id(message_id)?);
-    let sessions = state.archive.sessions.clone();
+    let sessions = state.archive.pool.clone();
     let found = state.archive.read(async move {
         let mut body = Vec::new();
-        let mut take = |row: &Row<'_>| {
-            rows::json(&mut body, row)?;
+        let mut append = |row: &Row<'_>| {
+            json::append(&mut body, row)?;
             Ok(body.len())
         };
-        let is_there = messages::read_message(&sessions, channel_id, message_id, &mut take).await?;
-        Ok(is_there.then_some(body))
+        let is_found = messages::read_message(&sessions, channel_id, message_id, &mut append).await?;
+        Ok(is_found.then_some(body))
     });
     let body = found.await?.ok_or_else(not_found)?;
     Ok(HttpResponse::Ok().content_type("application/json").body(body))
-}
-
-/// The answer, and whether it says that there is nothing at all.
-async fn read(
-    request: &HttpRequest,
-    parameters: &Parameters,
-    sources: Vec<Source>,
-    state: &AppState,
-) -> Result<(HttpResponse, bool), Problem> {
-    let reader = parameters.reader(sources)?;
-    if parameters.form == Form::Json {
-        let page = page::answer(request, parameters, &state.archive, reader).await?;
-        Ok((page.response, page.is_empty))
-    } else {
-        let stream = stream::answer(request, parameters, &state.archive, reader).await?;
-        Ok((stream.response, stream.is_empty))
-    }
 }
 
 fn example() -> Value {

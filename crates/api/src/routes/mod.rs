@@ -1,109 +1,135 @@
-//! Paths and methods; one file for each kind of thing.
+//! The table of routes. Router, access control and OpenAPI document all derive from it.
 
-pub(crate) mod channels;
-pub(crate) mod control;
-mod documents;
-pub(crate) mod events;
-pub(crate) mod exports;
-pub(crate) mod health;
-pub(crate) mod listing;
-pub(crate) mod messages;
-pub(crate) mod new_export;
-pub(crate) mod show;
-pub(crate) mod submit;
+mod channels;
+mod documentation;
+mod exports;
+mod health;
+mod messages;
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use actix_web::guard::{Get, Guard, GuardContext, Head};
 use actix_web::http::Method;
 use actix_web::middleware::from_fn;
-use actix_web::{HttpResponse, Route, guard, web};
+use actix_web::{HttpResponse, guard, web};
+use utoipa::OpenApi as _;
 
-use crate::auth::{self, Need};
+use crate::auth;
+use crate::endpoint::Endpoint;
+use crate::openapi;
 use crate::problem::{Code, Problem};
 
-/// A path with a method, and what a client needs for it.
-pub struct Endpoint {
-    /// The path, with its parameters in braces.
-    pub path: &'static str,
-    /// The method; GET answers HEAD too.
-    pub method: Method,
-    /// What a client needs.
-    pub need: Need,
-    route: fn() -> Route,
+/// Declares the table: method, path, required access and handler of each route. `api` routes carry a `utoipa::path`, which
+/// the OpenAPI document includes; `pages` are for people and are not in the document. Of several paths that match a request,
+/// the first serves it.
+macro_rules! routes {
+    (
+        api { $($method:ident $path:literal $access:ident => $($handler:ident)::+;)+ }
+        pages { $($page_path:literal => $($page:ident)::+;)+ }
+    ) => {
+        /// All routes, in order.
+        pub fn table() -> Vec<Endpoint> {
+            vec![
+                $(Endpoint {
+                    path: $path,
+                    method: Method::$method,
+                    access: auth::Access::$access,
+                    is_documented: true,
+                    route: || web::to($($handler)::+),
+                },)+
+                $(Endpoint {
+                    path: $page_path,
+                    method: Method::GET,
+                    access: auth::Access::Public,
+                    is_documented: false,
+                    route: || web::to($($page)::+),
+                },)+
+            ]
+        }
+
+        /// What the handlers declare.
+        #[derive(utoipa::OpenApi)]
+        #[openapi(paths($($($handler)::+),+))]
+        struct Handlers;
+    };
 }
 
-/// All endpoints.
-pub fn table() -> Vec<Endpoint> {
-    vec![
-        get("/health", Need::Nothing, || web::to(health::health)),
-        get("/livez", Need::Nothing, || web::to(health::alive)),
-        get("/readyz", Need::Nothing, || web::to(health::ready)),
-        get("/openapi.json", Need::Nothing, || web::to(documents::openapi)),
-        get("/docs/errors", Need::Nothing, || web::to(documents::errors)),
-        get("/docs", Need::Nothing, || web::to(documents::index)),
-        get("/docs/{file:.*}", Need::Nothing, || web::to(documents::file)),
-        get("/exports", Need::Read, || web::to(listing::list)),
-        post("/exports", Need::Write, || web::to(submit::create)),
-        get("/exports/{job_id}", Need::Read, || web::to(show::show)),
-        get("/exports/{job_id}/events", Need::Read, || web::to(events::events)),
-        get("/exports/{job_id}/messages", Need::Read, || web::to(messages::of_export)),
-        post("/exports/{job_id}/cancel", Need::Write, || web::to(control::cancel)),
-        post("/exports/{job_id}/retry", Need::Write, || web::to(control::retry)),
-        get("/channels", Need::Read, || web::to(channels::list)),
-        get("/channels/{channel_id}", Need::Read, || web::to(channels::show)),
-        get("/channels/{channel_id}/messages", Need::Read, || web::to(messages::of_channel)),
-        get("/channels/{channel_id}/messages/{message_id}", Need::Read, || web::to(messages::show)),
-    ]
+routes! {
+    api {
+        GET "/health" Public => health::health;
+        GET "/livez" Public => health::alive;
+        GET "/readyz" Public => health::ready;
+        GET "/exports" Read => exports::list::list;
+        POST "/exports" Write => exports::create::create;
+        GET "/exports/{job_id}" Read => exports::get::get;
+        GET "/exports/{job_id}/events" Read => exports::events::events;
+        GET "/exports/{job_id}/messages" Read => messages::of_export;
+        POST "/exports/{job_id}/cancel" Write => exports::cancel::cancel;
+        POST "/exports/{job_id}/retry" Write => exports::retry::retry;
+        GET "/channels" Read => channels::list;
+        GET "/channels/{channel_id}" Read => channels::get;
+        GET "/channels/{channel_id}/messages" Read => messages::of_channel;
+        GET "/channels/{channel_id}/messages/{message_id}" Read => messages::get;
+    }
+    pages {
+        "/openapi.json" => openapi_document;
+        "/docs/errors" => documentation::errors;
+        "/docs" => documentation::index;
+        "/docs/{file:.*}" => documentation::file;
+    }
 }
 
-fn get(path: &'static str, need: Need, route: fn() -> Route) -> Endpoint {
-    Endpoint { path, method: Method::GET, need, route }
+/// The OpenAPI document as JSON.
+pub fn openapi_json() -> String {
+    openapi::json(&table(), Handlers::openapi())
 }
 
-fn post(path: &'static str, need: Need, route: fn() -> Route) -> Endpoint {
-    Endpoint { path, method: Method::POST, need, route }
+/// `GET /openapi.json`
+async fn openapi_document() -> HttpResponse {
+    static DOCUMENT: LazyLock<String> = LazyLock::new(openapi_json);
+    HttpResponse::Ok().content_type("application/json").body(DOCUMENT.as_str())
 }
 
-/// All routes. A known path with another method is 405, an unknown path 404.
+/// Registers all routes. A known path with another method is 405, an unknown path 404.
 pub fn configure(service: &mut web::ServiceConfig) {
     for (path, endpoints) in by_path() {
-        let allow = allowed(&endpoints);
-        let needs: Vec<_> =
-            endpoints.iter().map(|endpoint| (endpoint.method.clone(), endpoint.need)).collect();
+        let allow = allowed_methods(&endpoints);
+        let required: Vec<_> =
+            endpoints.iter().map(|endpoint| (endpoint.method.clone(), endpoint.access)).collect();
         let mut resource = web::resource(path);
         for endpoint in endpoints {
-            resource = resource.route((endpoint.route)().guard(Takes(endpoint.method)));
+            resource = resource.route((endpoint.route)().guard(MethodGuard(endpoint.method)));
         }
-        let refused = allow.clone();
         let resource = resource.default_service(web::to(move || {
-            let allow = refused.clone();
+            let allow = allow.clone();
             async move { Err::<HttpResponse, _>(Problem::method_not_allowed(allow)) }
         }));
-        service
-            .service(resource.wrap(from_fn(move |request, next| auth::check(needs.clone(), request, next))));
+        service.service(
+            resource.wrap(from_fn(move |request, next| auth::check(required.clone(), request, next))),
+        );
     }
     service.default_service(web::to(async || -> Result<HttpResponse, Problem> {
         Err(Problem::new(Code::NotFound, "The API has no such path."))
     }));
 }
 
-/// The table by path, in the order in which paths come: the first that fits is taken.
+/// Groups the table by path, keeping its order.
 fn by_path() -> Vec<(&'static str, Vec<Endpoint>)> {
     let mut paths: Vec<(&'static str, Vec<Endpoint>)> = Vec::new();
-    let mut places = BTreeMap::new();
+    let mut indexes = BTreeMap::new();
     for endpoint in table() {
-        let place = *places.entry(endpoint.path).or_insert(paths.len());
-        if place == paths.len() {
+        let index = *indexes.entry(endpoint.path).or_insert(paths.len());
+        if index == paths.len() {
             paths.push((endpoint.path, Vec::new()));
         }
-        paths[place].1.push(endpoint);
+        paths[index].1.push(endpoint);
     }
     paths
 }
 
 /// The value of the header `Allow`.
-fn allowed(endpoints: &[Endpoint]) -> String {
+fn allowed_methods(endpoints: &[Endpoint]) -> String {
     let methods = endpoints.iter().map(|endpoint| match endpoint.method {
         Method::GET => "GET, HEAD",
         _ => endpoint.method.as_str(),
@@ -111,14 +137,51 @@ fn allowed(endpoints: &[Endpoint]) -> String {
     methods.collect::<Vec<_>>().join(", ")
 }
 
-/// The method; for GET also HEAD, which is GET without the body.
-struct Takes(Method);
+/// Matches a method. GET also matches HEAD, which is GET without the body.
+struct MethodGuard(Method);
 
-impl Guard for Takes {
+impl Guard for MethodGuard {
     fn check(&self, context: &GuardContext<'_>) -> bool {
         match self.0 {
             Method::GET => guard::Any(Get()).or(Head()).check(context),
             _ => context.head().method == self.0,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+
+    #[test]
+    fn every_documented_route_has_a_summary_responses_and_examples() {
+        let document: Value = serde_json::from_str(&openapi_json()).unwrap();
+        for endpoint in table().into_iter().filter(|endpoint| endpoint.is_documented) {
+            let operation = &document["paths"][endpoint.path][endpoint.method.as_str().to_ascii_lowercase()];
+            assert!(operation.is_object(), "{} {}", endpoint.method, endpoint.path);
+            assert!(operation["summary"].is_string(), "{operation}");
+            for (status, response) in operation["responses"].as_object().unwrap() {
+                assert!(
+                    response["description"].as_str().is_some_and(|text| !text.is_empty()),
+                    "{status} {response}"
+                );
+                for (media_type, content) in response["content"].as_object().into_iter().flatten() {
+                    let examples = content["examples"].as_object().is_some_and(|all| !all.is_empty());
+                    assert!(
+                        examples || !content["example"].is_null(),
+                        "{} {status} {media_type} has no example",
+                        endpoint.path
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_openapi_document_in_the_repository_is_up_to_date() {
+        let committed = include_str!("../../../../docs/openapi.json");
+        assert!(committed == openapi_json(), "docs/openapi.json is out of date: run scripts/openapi.sh");
     }
 }

@@ -1,6 +1,6 @@
-//! Every route, with every kind of key.
+//! Authentication: every route with every kind of key.
 
-use dce_api::auth::Need;
+use dce_api::auth::Access;
 use dce_api::auth::keys::digest;
 use dce_api::routes;
 use reqwest::Method;
@@ -24,31 +24,31 @@ async fn answer(api: &Api, method: Method, path: &str, key: Option<&str>) -> Ans
 }
 
 #[tokio::test]
-async fn every_route_lets_in_whoever_it_must_and_nobody_else() {
+async fn every_route_admits_only_keys_with_the_required_access() {
     let api = with_keys(&[]).await;
     for endpoint in routes::table() {
         let path = endpoint.path.replace("{file:.*}", "index.html").replace(['{', '}'], "");
         for (key, holds) in [
             (None, None),
             (Some("dce_wrong"), None),
-            (Some(READ), Some(Need::Read)),
-            (Some(WRITE), Some(Need::Write)),
+            (Some(READ), Some(Access::Read)),
+            (Some(WRITE), Some(Access::Write)),
         ] {
             let method: Method = endpoint.method.as_str().parse().unwrap();
             let answer = answer(&api, method, &path, key).await;
             let what = format!("{} {path} with {key:?}: {answer:?}", endpoint.method);
-            match (endpoint.need, holds) {
-                (Need::Nothing, _) | (Need::Read, Some(_)) | (Need::Write, Some(Need::Write)) => {
+            match (endpoint.access, holds) {
+                (Access::Public, _) | (Access::Read, Some(_)) | (Access::Write, Some(Access::Write)) => {
                     assert!(!matches!(answer.status, 401 | 403) && answer.status < 500, "{what}");
                 }
-                (Need::Write, Some(_)) => answer.assert_problem(403, "insufficient_scope"),
+                (Access::Write, Some(_)) => answer.assert_problem(403, "insufficient_scope"),
                 (_, None) => {
                     answer.assert_problem(401, "unauthorized");
                     assert!(answer.header("www-authenticate").starts_with("Bearer"), "{what}");
                 }
             }
         }
-        if endpoint.need != Need::Nothing {
+        if endpoint.access != Access::Public {
             let unknown_method = answer(&api, Method::DELETE, &path, None).await;
             unknown_method.assert_problem(401, "unauthorized");
             answer(&api, Method::DELETE, &path, Some(READ)).await.assert_problem(405, "method_not_allowed");
@@ -58,7 +58,7 @@ async fn every_route_lets_in_whoever_it_must_and_nobody_else() {
 }
 
 #[tokio::test]
-async fn an_export_bears_the_name_of_the_key_and_the_log_no_key() {
+async fn an_export_records_the_name_of_the_key_and_the_log_contains_no_key() {
     let api = with_keys(&[("RUST_LOG", "debug")]).await;
     let request =
         api.request(Method::POST, "/exports").bearer_auth(WRITE).json(&json!({ "channel_id": "7" }));
@@ -71,7 +71,7 @@ async fn an_export_bears_the_name_of_the_key_and_the_log_no_key() {
 }
 
 #[tokio::test]
-async fn a_header_that_is_no_key_is_told_so() {
+async fn a_malformed_authorization_header_is_refused() {
     let api = with_keys(&[]).await;
     for value in ["", "Bearer", "Bearer ", "Basic ZGNlOg==", WRITE, "Bearer dce_write x"] {
         let request = api.request(Method::GET, "/exports/x").header("Authorization", value);
@@ -82,7 +82,7 @@ async fn a_header_that_is_no_key_is_told_so() {
 }
 
 #[test]
-fn a_new_key_is_shown_with_its_entry() {
+fn a_new_key_is_printed_with_its_entry() {
     let run = |arguments: &[&str]| {
         let output =
             std::process::Command::new(PROGRAM).args(arguments).env("DOTENV", "false").output().unwrap();

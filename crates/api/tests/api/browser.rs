@@ -1,4 +1,4 @@
-//! What browsers are told, and limits of connections.
+//! Responses to browsers (CORS, security headers, documentation), and limits of connections.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -19,7 +19,7 @@ async fn asked(api: &Api, method: Method, path: &str, origin: &str) -> Answer {
 }
 
 #[tokio::test]
-async fn scripts_of_other_origins_are_let_in_only_where_a_setting_names_them() {
+async fn other_origins_are_allowed_only_if_a_setting_names_them() {
     let closed = Api::start(&[]).await;
     let answer = asked(&closed, Method::GET, "/health", ORIGIN).await;
     assert_eq!(answer.header("access-control-allow-origin"), "");
@@ -43,7 +43,7 @@ async fn scripts_of_other_origins_are_let_in_only_where_a_setting_names_them() {
 }
 
 #[tokio::test]
-async fn every_answer_says_what_browsers_may_not_do() {
+async fn every_response_has_the_security_headers() {
     let api = Api::start(&[]).await;
     for path in ["/health", "/exports/x", "/nowhere"] {
         let answer = api.get(path).await;
@@ -56,7 +56,7 @@ async fn every_answer_says_what_browsers_may_not_do() {
 }
 
 #[tokio::test]
-async fn documentation_is_served_without_any_other_server() {
+async fn documentation_needs_no_other_server() {
     let api = Api::start(&[]).await;
     let page = |path: &'static str| {
         let request = api.request(Method::GET, path);
@@ -85,7 +85,7 @@ async fn documentation_is_served_without_any_other_server() {
     assert_eq!(document.body, there);
 }
 
-/// What comes back on a connection to which this was written, until the server closes it.
+/// Sends these bytes and returns everything received until the server closes the connection.
 fn raw(api: &Api, request: &str) -> String {
     let mut stream = TcpStream::connect(api.base.trim_start_matches("http://")).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
@@ -96,7 +96,7 @@ fn raw(api: &Api, request: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_body_that_does_not_come_and_a_head_without_end_are_not_waited_for() {
+async fn a_missing_body_and_an_endless_head_time_out() {
     let api = Api::start(&[("REQUEST_TIMEOUT", "1s")]).await;
     let head =
         "POST /exports HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 10\r\n\r\n{";

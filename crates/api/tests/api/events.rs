@@ -1,4 +1,4 @@
-//! One export live: what clients see of it, and what becomes of them when sessions are lost or the process stops.
+//! Live events of one export: what clients receive, also when sessions are lost or the process stops.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ use crate::sse::{Event, Stream};
 use crate::support::{Answer, Api, SOON};
 
 const LIMIT: AdmissionLimit = AdmissionLimit { max_parallel_runs: None };
-/// One step after the other, without a version: what a client sees of changes that only SQL can make so quickly.
+/// Several changes without a new version, as fast as only SQL can make them.
 const QUICKLY: &str = "
   DO $$ BEGIN
     FOR n IN 1..20 LOOP
@@ -99,7 +99,7 @@ impl Api {
     }
 }
 
-/// The states that a client has seen, each once.
+/// The distinct states that a client has received.
 fn states(events: &[Event]) -> Vec<(i64, String)> {
     let mut states: Vec<_> =
         events.iter().map(|event| (event.version(), event.status().to_owned())).collect();
@@ -108,7 +108,7 @@ fn states(events: &[Event]) -> Vec<(i64, String)> {
 }
 
 #[tokio::test]
-async fn a_client_sees_every_state_and_the_progress_in_between() {
+async fn a_client_receives_every_state_and_the_progress_in_between() {
     let api = Api::start(&[]).await;
     let worker = Worker::of(&api).await;
     let path = api.submit_one().await;
@@ -141,7 +141,7 @@ async fn a_client_sees_every_state_and_the_progress_in_between() {
 }
 
 #[tokio::test]
-async fn what_an_export_waits_for_is_an_event_without_an_id() {
+async fn a_new_blocker_is_an_event_without_an_id() {
     let api = Api::start(&[]).await;
     let path = api.submit_one().await;
     let mut stream = api.follow(&path).await;
@@ -152,7 +152,7 @@ async fn what_an_export_waits_for_is_an_event_without_an_id() {
 }
 
 #[tokio::test]
-async fn five_hundred_clients_see_every_state_through_one_session_that_is_lost_in_between() {
+async fn five_hundred_clients_receive_every_state_through_one_session_that_is_lost_meanwhile() {
     let api = Api::start(&[("ALLOWED_CHANNEL_IDS", "*")]).await;
     let worker = Worker::of(&api).await;
     let path = api.submit_one().await;
@@ -165,7 +165,7 @@ async fn five_hundred_clients_see_every_state_through_one_session_that_is_lost_i
     let streams = clients.join_all().await;
     assert_eq!(api.listeners().await.len(), 1);
 
-    // From here on everything is to be seen, although nobody has read a byte yet.
+    // From here on every state must arrive, although no client has read a byte yet.
     let run = worker.claim().await;
     worker.hand_back(&run).await;
     api.sql(QUICKLY).await;
@@ -231,7 +231,7 @@ async fn five_hundred_clients_see_every_state_through_one_session_that_is_lost_i
 }
 
 #[tokio::test]
-async fn a_client_that_connects_again_gets_the_newest_snapshot_and_nothing_after_the_end() {
+async fn a_reconnecting_client_receives_the_newest_snapshot_and_nothing_after_the_end() {
     let api = Api::start(&[]).await;
     let path = api.submit_one().await;
     let again = async |last: &str| {
@@ -251,7 +251,7 @@ async fn a_client_that_connects_again_gets_the_newest_snapshot_and_nothing_after
 }
 
 #[tokio::test]
-async fn silence_is_filled_with_comments() {
+async fn an_idle_stream_sends_comments() {
     let api = Api::start(&[("EVENTS_PING", "20ms")]).await;
     let path = api.submit_one().await;
     let mut stream = api.follow(&path).await;
@@ -280,7 +280,7 @@ async fn a_stop_ends_streams_and_the_process() {
 }
 
 #[tokio::test]
-async fn an_export_that_is_not_there_has_no_events_and_one_that_goes_ends_them() {
+async fn an_unknown_export_has_no_events_and_a_deleted_one_ends_them() {
     let api = Api::start(&[]).await;
     for id in ["00000000-0000-0000-0000-000000000000", "x"] {
         api.get(&format!("/exports/{id}/events")).await.assert_problem(404, "export_not_found");
@@ -297,7 +297,7 @@ async fn an_export_that_is_not_there_has_no_events_and_one_that_goes_ends_them()
 }
 
 #[tokio::test]
-async fn nobody_is_told_of_the_exports_of_others() {
+async fn a_stream_contains_only_its_own_export() {
     let api = Api::start(&[("ALLOWED_CHANNEL_IDS", "*")]).await;
     let worker = Worker::of(&api).await;
     let watched = api.submit_one().await;

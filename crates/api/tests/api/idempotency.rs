@@ -1,4 +1,4 @@
-//! Creations that are repeated: one export, whatever happens in between.
+//! Repeated creations: one export, whatever happens in between.
 
 use dce_testkit::database::{OwnServer, TestDatabase};
 use dce_testkit::process::{Running, eventually};
@@ -16,7 +16,7 @@ async fn post(api: &Api, key: &str, body: &Value) -> Answer {
 }
 
 #[tokio::test]
-async fn a_repetition_is_answered_like_the_first_time() {
+async fn a_repeated_request_gets_the_first_response() {
     let api = Api::start(&[]).await;
     let first = post(&api, "k", &json!({ "channel_id": CHANNEL, "markdown": true })).await;
     assert_eq!((first.status, first.header("idempotency-replayed")), (202, ""), "{first:?}");
@@ -34,7 +34,7 @@ async fn a_repetition_is_answered_like_the_first_time() {
 }
 
 #[tokio::test]
-async fn another_instance_and_a_later_one_know_the_key() {
+async fn other_and_later_instances_know_the_key() {
     let api = Api::start(&[]).await;
     let body = json!({ "channel_id": CHANNEL });
     let first = post(&api, "k", &body).await;
@@ -53,14 +53,14 @@ async fn another_instance_and_a_later_one_know_the_key() {
 }
 
 #[tokio::test]
-async fn what_was_refused_may_be_mended_under_the_same_key() {
+async fn a_refused_request_can_be_corrected_under_the_same_key() {
     let api = Api::start(&[]).await;
     post(&api, "k", &json!({ "channel_id": "x" })).await.assert_problem(422, "validation_failed");
     assert_eq!(post(&api, "k", &json!({ "channel_id": CHANNEL })).await.status, 202);
 }
 
 #[tokio::test]
-async fn a_key_is_forgotten_after_a_day() {
+async fn a_key_expires_after_a_day() {
     let api = Api::start(&[]).await;
     let body = json!({ "channel_id": CHANNEL });
     let first = post(&api, "k", &body).await;
@@ -87,9 +87,9 @@ async fn malformed_keys_are_refused() {
     assert_eq!(api.stored().await, [0, 0, 0]);
 }
 
-/// Two instances, and so many requests at once.
+/// Many requests at once, at two instances.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_many_at_once_one_creates() {
+async fn concurrent_requests_with_one_key_create_one_export() {
     let api = Api::start(&[]).await;
     let second = launch(&api.database.url(), &[]);
     let bases = [api.base.clone(), base(&second).await];
@@ -112,7 +112,7 @@ async fn of_many_at_once_one_creates() {
     assert_eq!(api.stored().await, [1, 1, 1]);
 }
 
-/// The database has committed, the client has no answer, and the API is gone.
+/// The database has committed, the client has no response, and the API is gone.
 #[tokio::test]
 async fn an_api_killed_between_commit_and_answer_leaves_one_export() {
     let server = OwnServer::start().await;
@@ -129,7 +129,7 @@ async fn an_api_killed_between_commit_and_answer_leaves_one_export() {
     let unanswered = tokio::spawn(request(&address).send());
     eventually(SOON, "the COMMIT's answer is lost", async || (through.commits_lost() == 1).then_some(()))
         .await;
-    through.refuse(true); // so that it cannot find out by itself
+    through.refuse(true); // so that it cannot look up the result by itself
     api.signal(Signal::SIGKILL);
     api.wait(SOON).await;
     assert!(unanswered.await.unwrap().is_err());
@@ -146,9 +146,9 @@ async fn an_api_killed_between_commit_and_answer_leaves_one_export() {
     assert_eq!(exports, [first.body["job_id"].as_str().unwrap()]);
 }
 
-/// Callers do not share their keys.
+/// Clients do not share their keys.
 #[tokio::test]
-async fn a_key_is_its_callers_own() {
+async fn clients_do_not_share_keys() {
     use dce_api::auth::keys::digest;
     let keys = format!("one:write:{},two:write:{}", digest("1"), digest("2"));
     let database = TestDatabase::create().await;

@@ -8,10 +8,10 @@ use sqlx::{Connection, PgConnection};
 
 use crate::support::{Answer, Api, PROGRAM, SOON, launch};
 
-/// An export is held up inside Postgres, the signal comes, Postgres goes on.
-async fn answers_are_finished_after(signal: Signal) {
+/// An export is blocked inside Postgres, the signal arrives, Postgres continues.
+async fn assert_responses_finish_after(signal: Signal) {
     let mut api = Api::start(&[]).await;
-    api.get("/health").await; // leaves an idle connection behind, which must not delay the end
+    api.get("/health").await; // leaves an idle connection open, which must not delay the end
     let mut blocker = PgConnection::connect(&api.database.url()).await.unwrap();
     let mut lock = blocker.begin().await.unwrap();
     sqlx::raw_sql("LOCK TABLE exports IN ACCESS EXCLUSIVE MODE").execute(&mut *lock).await.unwrap();
@@ -35,17 +35,17 @@ async fn answers_are_finished_after(signal: Signal) {
 }
 
 #[tokio::test]
-async fn sigterm_lets_answers_finish() {
-    answers_are_finished_after(Signal::SIGTERM).await;
+async fn sigterm_lets_responses_finish() {
+    assert_responses_finish_after(Signal::SIGTERM).await;
 }
 
 #[tokio::test]
-async fn sigint_lets_answers_finish() {
-    answers_are_finished_after(Signal::SIGINT).await;
+async fn sigint_lets_responses_finish() {
+    assert_responses_finish_after(Signal::SIGINT).await;
 }
 
 #[tokio::test]
-async fn a_port_in_use_is_a_clear_end() {
+async fn a_port_in_use_is_reported() {
     let api = Api::start(&[]).await;
     let port = api.base.rsplit(':').next().unwrap();
     let mut second = launch(&api.database.url(), &[("PORT", port)]);
@@ -55,11 +55,11 @@ async fn a_port_in_use_is_a_clear_end() {
 }
 
 #[tokio::test]
-async fn the_healthcheck_tells_a_live_server_from_none() {
+async fn the_healthcheck_distinguishes_a_live_server_from_none() {
     let mut api = Api::start(&[]).await;
     let port = api.base.rsplit(':').next().unwrap().to_owned();
     let check = async |host: &str| {
-        // Neither the database nor any other setting matters to it.
+        // The command depends neither on the database nor on any other setting.
         let environment = [("HOST", host), ("PORT", &port), ("DOTENV", "false")];
         Running::start(Path::new(PROGRAM), &["healthcheck"], environment).wait(SOON).await.code()
     };
@@ -71,7 +71,7 @@ async fn the_healthcheck_tells_a_live_server_from_none() {
 }
 
 #[tokio::test]
-async fn migrate_sets_an_empty_database_up_and_can_be_repeated() {
+async fn migrate_sets_up_an_empty_database_and_can_be_repeated() {
     let database = TestDatabase::empty().await;
     for _ in 0..2 {
         let url = database.url();

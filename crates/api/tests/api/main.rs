@@ -3,13 +3,15 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test stops at what it does not expect")]
 
 mod auth;
+mod blockers;
 mod browser;
-mod control;
+mod cancel_and_retry;
+mod create;
 mod events;
-mod exports;
+mod get;
 mod idempotency;
 mod lifecycle;
-mod listing;
+mod list;
 mod messages;
 mod outages;
 mod problems;
@@ -23,5 +25,3 @@ mod settings;
 mod sse;
 mod streams;
 mod support;
-mod view;
-mod waiting;

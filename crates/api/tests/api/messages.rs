@@ -1,11 +1,11 @@
-//! Messages as pages, and single ones.
+//! Pages of messages, and single messages.
 
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::support::{Answer, Api};
 
-/// Messages around the first id of 19 digits, two of them of one moment, and one in another channel.
+/// Messages around the first id of 19 digits, two of them with the same time, and one in another channel.
 const ARCHIVE: &str = r#"
     INSERT INTO channels (channel_id, guild_id, name, archived_count) VALUES
       ('7', '1', 'general', 5), ('1000000000000000001', '2', '길드', 1), ('999999999999999999', '1', 'a_b', 0);
@@ -41,7 +41,7 @@ fn ids(page: &Value) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn pages_are_the_channel_in_order_and_lead_from_one_to_the_next() {
+async fn pages_contain_the_channel_in_order_and_link_to_the_next() {
     let api = archive().await;
     for (order, by) in [("asc", 1), ("asc", 2), ("asc", 5), ("desc", 2), ("desc", 3), ("desc", 1000)] {
         let mut path = format!("/channels/7/messages?limit={by}&order={order}&fields=message_id");
@@ -72,7 +72,7 @@ async fn pages_are_the_channel_in_order_and_lead_from_one_to_the_next() {
 }
 
 #[tokio::test]
-async fn a_message_has_the_columns_that_are_asked_for() {
+async fn a_message_has_the_requested_columns() {
     let api = archive().await;
     let page = api.get("/channels/7/messages?limit=1").await.body;
     let mut message = page["messages"][0].clone();
@@ -139,7 +139,7 @@ async fn filters_are_exact() {
 }
 
 #[tokio::test]
-async fn all_mistakes_are_named_at_once() {
+async fn all_faults_are_reported_at_once() {
     let api = archive().await;
     let long = "x".repeat(201);
     let query = format!(
@@ -176,7 +176,7 @@ async fn all_mistakes_are_named_at_once() {
 }
 
 #[tokio::test]
-async fn what_is_not_there_is_404_and_what_is_not_offered_406() {
+async fn unknown_resources_are_404_and_unavailable_formats_406() {
     let api = archive().await;
     for path in ["/channels/8", "/channels/x", "/channels/8/messages", "/channels/-1/messages"] {
         api.get(path).await.assert_problem(404, "channel_not_found");
@@ -210,7 +210,7 @@ async fn head_is_get_without_the_body() {
 }
 
 #[tokio::test]
-async fn an_exports_messages_are_those_that_its_runs_have_read_whoever_inserted_them() {
+async fn an_exports_messages_are_those_that_its_runs_read_whichever_export_inserted_them() {
     let api = archive().await;
     let job_id = "01990f3e-6a3b-7c51-9e54-1f2a3b4c5d6e";
     api.sql(
@@ -250,7 +250,7 @@ async fn an_exports_messages_are_those_that_its_runs_have_read_whoever_inserted_
 }
 
 #[tokio::test]
-async fn channels_are_listed_by_their_ids_as_numbers() {
+async fn channels_are_ordered_by_numeric_id() {
     let api = archive().await;
     let names = |page: &Value| {
         let channels = page["channels"].as_array().unwrap();

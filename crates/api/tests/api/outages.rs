@@ -10,7 +10,7 @@ use tokio::task::spawn_blocking;
 use crate::proxy::Proxy;
 use crate::support::{Answer, Api, SOON, base, launch};
 
-/// A request on each route that needs the database.
+/// A request to each route that needs the database.
 fn requests(client: &Client, base: &str, export: &str) -> Vec<RequestBuilder> {
     let path = |path: &str| format!("{base}{path}");
     vec![
@@ -22,7 +22,7 @@ fn requests(client: &Client, base: &str, export: &str) -> Vec<RequestBuilder> {
     ]
 }
 
-/// Asks all of them at once, more than there are connections.
+/// Sends all requests at once, more than there are connections.
 async fn assert_unavailable(requests: Vec<RequestBuilder>) {
     let asked: Vec<_> = requests.into_iter().map(|request| tokio::spawn(Answer::of(request))).collect();
     for answer in asked {
@@ -33,7 +33,7 @@ async fn assert_unavailable(requests: Vec<RequestBuilder>) {
 }
 
 #[tokio::test]
-async fn without_the_database_requests_are_503_and_the_process_lives_on() {
+async fn without_the_database_requests_are_503_and_the_process_stays_alive() {
     let database = TestDatabase::create().await;
     let port = free_port();
     let proxy = Proxy::start(&database, port).await;
@@ -52,7 +52,7 @@ async fn without_the_database_requests_are_503_and_the_process_lives_on() {
 }
 
 #[tokio::test]
-async fn a_read_only_database_is_read_and_not_written() {
+async fn a_read_only_database_serves_reads_and_refuses_writes() {
     let api = Api::start(&[]).await;
     let location = api.post(&json!({ "channel_id": "1" })).await.header("location").to_owned();
     api.sql(
@@ -83,14 +83,14 @@ async fn a_read_only_database_is_read_and_not_written() {
 }
 
 #[tokio::test]
-async fn a_database_that_falls_silent_is_given_up_in_time_and_found_again() {
+async fn requests_to_a_silent_database_time_out_and_recover() {
     let database = TestDatabase::create().await;
     let port = free_port();
     let proxy = Proxy::start(&database, port).await;
     let url = Proxy::url(&database, port);
     let mut api = Api::start_on(database, &url, &[]).await;
     let location = api.post(&json!({ "channel_id": "1" })).await.header("location").to_owned();
-    // Every connection is in the middle of a request when nothing comes any more.
+    // Every connection is in the middle of a request when the database falls silent.
     let mut blocker = PgConnection::connect(&api.database.url()).await.unwrap();
     let mut lock = blocker.begin().await.unwrap();
     sqlx::raw_sql("LOCK TABLE exports IN ACCESS EXCLUSIVE MODE").execute(&mut *lock).await.unwrap();
@@ -148,7 +148,7 @@ async fn after_a_restart_of_postgres_the_first_requests_work() {
 }
 
 #[tokio::test]
-async fn a_database_without_a_free_connection_is_busy_and_no_fault() {
+async fn a_database_without_a_free_connection_is_503_and_no_internal_error() {
     let database = TestDatabase::create().await;
     let port = free_port();
     let _proxy = Proxy::start(&database, port).await;
@@ -187,7 +187,7 @@ async fn a_database_without_the_schema_is_not_ready() {
 }
 
 #[tokio::test]
-async fn a_fault_of_the_service_is_500_without_internals_and_logged_once() {
+async fn an_internal_error_is_500_without_internals_and_logged_once() {
     let api = Api::start(&[]).await;
     api.sql("ALTER TABLE exports ADD CONSTRAINT somebody CHECK (requested_by IS NOT NULL)").await;
     let answer = api.post(&json!({ "channel_id": "1" })).await;
@@ -200,7 +200,7 @@ async fn a_fault_of_the_service_is_500_without_internals_and_logged_once() {
 }
 
 #[tokio::test]
-async fn a_start_waits_for_the_database() {
+async fn the_start_waits_for_the_database() {
     let database = TestDatabase::empty().await;
     let port = free_port();
     let process = launch(&Proxy::url(&database, port), &[]);
@@ -212,7 +212,7 @@ async fn a_start_waits_for_the_database() {
 }
 
 #[tokio::test]
-async fn a_database_that_will_never_do_ends_the_start_clearly() {
+async fn an_unusable_database_ends_the_start_with_a_clear_error() {
     let database = TestDatabase::create().await;
     let url = database.url().replace(database.name(), "no_such_database");
     let mut process = launch(&url, &[]);

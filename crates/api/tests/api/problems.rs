@@ -57,7 +57,7 @@ async fn every_refusal_is_a_problem_document() {
 }
 
 #[tokio::test]
-async fn a_refused_method_names_those_that_are_allowed() {
+async fn a_refused_method_lists_the_supported_ones() {
     let api = Api::start(&[]).await;
     for (method, path, allow) in [
         (Method::PUT, "/exports", "GET, HEAD, POST"),
@@ -82,7 +82,7 @@ async fn broken_json_is_located() {
 }
 
 #[tokio::test]
-async fn a_body_far_beyond_the_limit_is_answered_not_cut_off() {
+async fn a_body_far_beyond_the_limit_gets_a_response() {
     let api = Api::start(&[]).await;
     let request = api.request(Method::POST, "/exports").header("content-type", "application/json");
     Answer::of(request.body(vec![b' '; 2 * 1024 * 1024])).await.assert_problem(413, "body_too_large");

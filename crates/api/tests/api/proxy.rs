@@ -1,4 +1,4 @@
-//! A way to the database that can be cut, or fall silent.
+//! A proxy in front of the database that can be cut or fall silent.
 
 use dce_testkit::database::TestDatabase;
 use tokio::io::copy_bidirectional;
@@ -6,14 +6,14 @@ use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
-/// Passes connections on to the test's server until it is dropped, which closes all of them.
+/// Forwards connections to the test's server. Dropping it closes all of them.
 pub(crate) struct Proxy {
     task: JoinHandle<()>,
     silent: watch::Sender<bool>,
 }
 
 impl Proxy {
-    /// On this port of 127.0.0.1.
+    /// Listens on this port of 127.0.0.1.
     pub(crate) async fn start(database: &TestDatabase, port: u16) -> Self {
         let options = database.pool().connect_options();
         let directory = options.get_socket().expect("the test's server listens on a socket");
@@ -31,17 +31,17 @@ impl Proxy {
         Self { task, silent }
     }
 
-    /// From now on nothing gets through, and nothing is closed: like a network that drops packets.
+    /// Stops forwarding without closing anything, like a network that drops packets.
     pub(crate) fn fall_silent(&self) {
         self.silent.send_replace(true);
     }
 
-    /// New connections get through. Those that were open stay silent for ever, as behind a router that forgot them.
+    /// Forwards new connections. Open ones stay silent for ever, as behind a router that has forgotten them.
     pub(crate) fn take_new_connections(&self) {
         self.silent.send_replace(false);
     }
 
-    /// The database as seen through a proxy on this port, whether or not there is one.
+    /// The URL of the database through a proxy on this port, whether or not there is one.
     pub(crate) fn url(database: &TestDatabase, port: u16) -> String {
         format!("postgres://postgres@127.0.0.1:{port}/{}", database.name())
     }

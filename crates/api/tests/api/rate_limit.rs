@@ -1,4 +1,4 @@
-//! How many exports a client may create, over all instances.
+//! The rate limit over all instances.
 
 use dce_api::auth::keys::digest;
 use reqwest::{Client, Method};
@@ -13,7 +13,7 @@ fn keys() -> String {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_instances_let_exactly_ten_through() {
+async fn two_instances_together_admit_exactly_ten() {
     let keys = keys();
     let settings = [("API_KEYS", keys.as_str()), ("RATE_LIMIT_PER_MINUTE", "10")];
     let api = Api::start(&settings).await;
@@ -46,7 +46,7 @@ async fn two_instances_let_exactly_ten_through() {
 }
 
 #[tokio::test]
-async fn repetitions_and_refusals_do_not_count_and_every_answer_tells_what_is_left() {
+async fn repetitions_and_refusals_do_not_count_and_every_response_reports_the_quota() {
     let api = Api::start(&[("RATE_LIMIT_PER_MINUTE", "2")]).await;
     let post = async |key: &str, body| {
         Answer::of(api.request(Method::POST, "/exports").header("Idempotency-Key", key).json(&body)).await
@@ -65,7 +65,7 @@ async fn repetitions_and_refusals_do_not_count_and_every_answer_tells_what_is_le
     post("c", body.clone()).await.assert_problem(429, "rate_limit_exceeded");
     assert_eq!(post("a", body.clone()).await.status, 202, "what was answered is answered again");
 
-    // The window slides: when the first one is over there is room for one, and no more.
+    // The window slides: when the first creation leaves it, exactly one more is possible.
     api.sql("UPDATE rate_limits SET accepted[1] = accepted[1] - interval '1 minute'").await;
     assert_eq!(post("c", body.clone()).await.status, 202);
     post("d", body.clone()).await.assert_problem(429, "rate_limit_exceeded");

@@ -8,7 +8,7 @@ async fn health_with(api: &Api, id: &[u8]) -> String {
 }
 
 #[tokio::test]
-async fn a_clients_id_is_echoed_and_anything_else_is_replaced() {
+async fn a_valid_client_id_is_echoed_and_any_other_is_replaced() {
     let api = Api::start(&[]).await;
     assert_eq!(health_with(&api, b"order-17:retry_2.a").await, "order-17:retry_2.a");
     for garbage in [&b"a b"[..], b"<script>", b"\"}", b"\xff\xfe", &[b'x'; 129]] {
@@ -20,7 +20,7 @@ async fn a_clients_id_is_echoed_and_anything_else_is_replaced() {
 }
 
 #[tokio::test]
-async fn the_id_leads_from_the_answer_to_the_export_and_to_the_log() {
+async fn response_export_and_log_have_the_same_request_id() {
     let api = Api::start(&[]).await;
     let request = api.request(reqwest::Method::POST, "/exports").header("x-request-id", "trace-me");
     let created = Answer::of(request.json(&json!({ "channel_id": "1", "filter": "verysecretword" }))).await;

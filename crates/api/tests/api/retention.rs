@@ -1,11 +1,9 @@
-use std::process::Command;
-
 use dce_testkit::database::TestDatabase;
 use sqlx::PgPool;
 
-use crate::support::PROGRAM;
+use crate::support::run_command;
 
-/// Two channels with 30 messages each of three authors, a day after each other, and a version of the last ones.
+/// Two channels with 30 messages each, a day apart, by three authors; the last messages have an earlier version.
 const ARCHIVE: &str = "
     INSERT INTO channels (channel_id, archived_count) VALUES ('1', 30), ('2', 30);
     INSERT INTO messages (channel_id, message_id, author_id, \"timestamp\", raw)
@@ -31,10 +29,10 @@ impl Archive {
     }
 
     fn run(&self, line: &str) -> (Option<i32>, String, String) {
-        run(&self.database.url(), line)
+        run_command(&self.database.url(), line)
     }
 
-    /// Messages, versions, what channels count, exports, erasures.
+    /// Messages, versions, the sum of `archived_count`, exports, erasures.
     async fn rows(&self) -> [i64; 5] {
         let rows: (i64, i64, i64, i64, i64) = sqlx::query_as(
             "SELECT (SELECT count(*) FROM messages), (SELECT count(*) FROM message_versions),
@@ -50,17 +48,8 @@ impl Archive {
 
 const BEFORE: [i64; 5] = [60, 2, 60, 4, 0];
 
-/// The exit code and both streams.
-fn run(url: &str, line: &str) -> (Option<i32>, String, String) {
-    let mut command = Command::new(PROGRAM);
-    command.args(line.split_whitespace()).env_clear().envs([("DOTENV", "false"), ("DATABASE_URL", url)]);
-    let output = command.output().unwrap();
-    let [out, err] = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());
-    (output.status.code(), out, err)
-}
-
 #[tokio::test]
-async fn a_look_says_what_would_go_and_changes_nothing() {
+async fn a_dry_run_counts_and_changes_nothing() {
     let archive = Archive::new().await;
     for (line, found) in [
         ("prune --older-than 10d", "40 messages, sent more than 10d ago: would be deleted."),
@@ -84,7 +73,7 @@ async fn a_look_says_what_would_go_and_changes_nothing() {
 }
 
 #[tokio::test]
-async fn with_yes_it_is_done_and_counted() {
+async fn with_yes_the_command_deletes_and_counts() {
     let archive = Archive::new().await;
     for (line, done, rows) in [
         (
@@ -112,29 +101,29 @@ async fn with_yes_it_is_done_and_counted() {
 }
 
 #[test]
-fn arguments_that_cannot_be_used_are_refused_with_the_remedy() {
+fn invalid_arguments_are_refused_with_the_remedy() {
     let nowhere = "postgres://u:hunter2@127.0.0.1:1/none";
     for (line, remedy) in [
-        ("prune", "--older-than or --exports-older-than must say what to delete"),
+        ("prune", "--older-than or --exports-older-than is required"),
         ("prune --older-than yesterday", "--older-than must be a time span"),
-        ("purge --author 1 --message 2 --yes", "one of them, once"),
+        ("purge --author 1 --message 2 --yes", "exactly one of them"),
         ("purge --channel general", "--channel must be a Discord id"),
     ] {
-        let (code, out, err) = run(nowhere, line);
+        let (code, out, err) = run_command(nowhere, line);
         assert_eq!((code, out.as_str()), (Some(2), ""), "{line}");
         assert!(err.contains(remedy), "{line}: {err}");
     }
-    let (code, _, err) = run("", "purge --author 1");
+    let (code, _, err) = run_command("", "purge --author 1");
     assert!(code == Some(2) && err.contains("DATABASE_URL is not set"), "{err}");
-    let (code, _, err) = run(nowhere, "purge --author 1 --yes");
+    let (code, _, err) = run_command(nowhere, "purge --author 1 --yes");
     assert!(code == Some(1) && err.contains("cannot be reached") && !err.contains("hunter2"), "{err}");
 }
 
 #[tokio::test]
-async fn without_the_tables_it_says_what_makes_them() {
+async fn without_tables_the_error_names_the_migrate_command() {
     let database = TestDatabase::empty().await;
     for line in ["purge --author 1", "purge --author 1 --yes", "prune --older-than 1d"] {
-        let (code, out, err) = run(&database.url(), line);
+        let (code, out, err) = run_command(&database.url(), line);
         assert_eq!((code, out.as_str()), (Some(1), ""), "{line}");
         assert!(err.contains("run `dce-api migrate` first"), "{line}: {err}");
     }

@@ -1,10 +1,10 @@
-//! Requests made up from the OpenAPI document, by Schemathesis: thousands that fit it, and thousands that do not.
+//! Requests that Schemathesis generates from the OpenAPI document: thousands that match it, and thousands that do not.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Output;
 
-use dce_api::auth::Need;
+use dce_api::auth::Access;
 use dce_api::auth::keys::digest;
 use dce_api::routes;
 use serde_json::Value;
@@ -22,7 +22,7 @@ async fn api() -> Api {
     api
 }
 
-/// Runs it against the API; `arguments` besides.
+/// Runs Schemathesis against the API with these additional arguments.
 async fn run(api: &Api, arguments: &[&str]) -> Output {
     let program = std::env::var("SCHEMATHESIS").unwrap();
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scripts/schemathesis");
@@ -38,11 +38,11 @@ async fn run(api: &Api, arguments: &[&str]) -> Output {
         .unwrap()
 }
 
-/// How often each status was answered by routes with a need.
+/// Number of responses of non-public routes for each status.
 fn statuses(api: &Api) -> BTreeMap<u64, usize> {
     let guarded: Vec<_> = routes::table()
         .into_iter()
-        .filter(|endpoint| endpoint.need != Need::Nothing)
+        .filter(|endpoint| endpoint.access != Access::Public)
         .map(|endpoint| endpoint.path)
         .collect();
     let mut counts = BTreeMap::new();
@@ -58,7 +58,7 @@ fn statuses(api: &Api) -> BTreeMap<u64, usize> {
 
 #[tokio::test]
 #[ignore = "needs Schemathesis in SCHEMATHESIS: scripts/test.sh installs and runs it"]
-async fn nothing_that_the_document_allows_or_forbids_surprises() {
+async fn responses_to_generated_requests_match_the_document() {
     let api = api().await;
     let output = run(&api, &["--header", &format!("Authorization: Bearer {KEY}")]).await;
     let text = String::from_utf8_lossy(&output.stdout);
@@ -71,9 +71,9 @@ async fn nothing_that_the_document_allows_or_forbids_surprises() {
 
 #[tokio::test]
 #[ignore = "needs Schemathesis in SCHEMATHESIS: scripts/test.sh installs and runs it"]
-async fn without_a_key_nothing_is_answered() {
+async fn without_a_key_generated_requests_are_refused() {
     let api = api().await;
-    // Whether data is accepted cannot be seen from outside.
+    // Without a key, valid data is refused as well.
     let output = run(&api, &["--exclude-checks", "positive_data_acceptance", "--max-examples", "20"]).await;
     let text = String::from_utf8_lossy(&output.stdout);
     let statuses = statuses(&api);

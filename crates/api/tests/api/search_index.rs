@@ -1,20 +1,10 @@
-//! The command that builds and drops the index on the text.
-
-use std::process::Command;
+//! The command that builds and drops the index on the text of messages.
 
 use dce_testkit::database::TestDatabase;
 
-use crate::support::PROGRAM;
+use crate::support::run_command;
 
-fn run(url: &str, line: &str) -> (Option<i32>, String, String) {
-    let mut command = Command::new(PROGRAM);
-    command.args(line.split_whitespace()).env_clear().envs([("DOTENV", "false"), ("DATABASE_URL", url)]);
-    let output = command.output().unwrap();
-    let [out, err] = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());
-    (output.status.code(), out, err)
-}
-
-/// The validity of the index, if there is one, and the schema of the extension.
+/// The validity of the index, if it exists, and the schema of the extension.
 async fn index(database: &TestDatabase) -> (Option<bool>, Option<String>) {
     sqlx::query_as(
         "SELECT (SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass('messages_content_trgm')),
@@ -26,17 +16,17 @@ async fn index(database: &TestDatabase) -> (Option<bool>, Option<String>) {
 }
 
 #[tokio::test]
-async fn it_is_built_once_and_dropped_and_a_broken_one_is_replaced() {
+async fn the_index_is_built_once_dropped_and_replaced_if_invalid() {
     let database = TestDatabase::create().await;
     let url = database.url();
     let done = |line: &str, words: &str| {
-        let (code, out, err) = run(&url, line);
+        let (code, out, err) = run_command(&url, line);
         assert!(code == Some(0) && out.contains(words) && err.is_empty(), "{line}: {code:?} {out} {err}");
     };
     done("index search --drop", "There is no index");
     done("index search", "Built in 0 s");
     assert_eq!(index(&database).await, (Some(true), Some("public".into())));
-    done("index search", "is there already");
+    done("index search", "exists already");
     sqlx::raw_sql(
         "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'messages_content_trgm'::regclass",
     )
@@ -50,13 +40,13 @@ async fn it_is_built_once_and_dropped_and_a_broken_one_is_replaced() {
 }
 
 #[tokio::test]
-async fn the_extension_goes_where_supabase_has_its_own_and_no_tables_are_a_reason() {
+async fn the_extension_is_created_in_supabases_schema_and_missing_tables_are_reported() {
     let database = TestDatabase::create().await;
     sqlx::raw_sql("CREATE SCHEMA extensions").execute(&database.pool()).await.unwrap();
-    assert_eq!(run(&database.url(), "index search").0, Some(0));
+    assert_eq!(run_command(&database.url(), "index search").0, Some(0));
     assert_eq!(index(&database).await, (Some(true), Some("extensions".into())));
 
     let empty = TestDatabase::empty().await;
-    let (code, _, err) = run(&empty.url(), "index search");
+    let (code, _, err) = run_command(&empty.url(), "index search");
     assert!(code == Some(1) && err.contains("run `dce-api migrate` first"), "{err}");
 }

@@ -3,7 +3,25 @@ use std::process::{Command, Output};
 
 use crate::support::PROGRAM;
 
-/// Runs the program to its end with nothing but these variables.
+const NAMES: [&str; 15] = [
+    "DATABASE_URL",
+    "DEFAULT_CHANNEL_ID",
+    "ALLOWED_CHANNEL_IDS",
+    "API_KEYS",
+    "ALLOW_UNAUTHENTICATED",
+    "HOST",
+    "PORT",
+    "LOG_FORMAT",
+    "DB_POOL_SIZE",
+    "MIGRATE_ON_START",
+    "MAX_ATTEMPTS",
+    "MAX_PARALLEL_RUNS",
+    "RATE_LIMIT_PER_MINUTE",
+    "REQUEST_TIMEOUT",
+    "CORS_ALLOWED_ORIGINS",
+];
+
+/// Runs the program to its end with only these variables.
 fn run(arguments: &[&str], environment: &[(&str, &str)]) -> (Option<i32>, String) {
     let mut command = Command::new(PROGRAM);
     command.args(arguments).env_clear().env("DOTENV", "false").envs(environment.iter().copied());
@@ -38,23 +56,7 @@ fn all_mistakes_are_reported_at_once_without_any_value() {
         ],
     );
     assert_eq!(code, Some(2), "{text}");
-    for name in [
-        "DATABASE_URL",
-        "DEFAULT_CHANNEL_ID",
-        "ALLOWED_CHANNEL_IDS",
-        "API_KEYS",
-        "ALLOW_UNAUTHENTICATED",
-        "HOST",
-        "PORT",
-        "LOG_FORMAT",
-        "DB_POOL_SIZE",
-        "MIGRATE_ON_START",
-        "MAX_ATTEMPTS",
-        "MAX_PARALLEL_RUNS",
-        "RATE_LIMIT_PER_MINUTE",
-        "REQUEST_TIMEOUT",
-        "CORS_ALLOWED_ORIGINS",
-    ] {
+    for name in NAMES {
         let lines = text.lines().filter(|line| line.trim_start().starts_with(&format!("{name} "))).count();
         assert_eq!(lines, 1, "one line for {name}: {text}");
     }
@@ -62,26 +64,9 @@ fn all_mistakes_are_reported_at_once_without_any_value() {
 }
 
 #[test]
-fn a_missing_database_is_named_and_blank_counts_as_missing() {
-    let names = [
-        "DATABASE_URL",
-        "DEFAULT_CHANNEL_ID",
-        "ALLOWED_CHANNEL_IDS",
-        "API_KEYS",
-        "ALLOW_UNAUTHENTICATED",
-        "HOST",
-        "PORT",
-        "LOG_FORMAT",
-        "DB_POOL_SIZE",
-        "MIGRATE_ON_START",
-        "MAX_ATTEMPTS",
-        "MAX_PARALLEL_RUNS",
-        "RATE_LIMIT_PER_MINUTE",
-        "REQUEST_TIMEOUT",
-        "CORS_ALLOWED_ORIGINS",
-    ];
-    for environment in [vec![], names.map(|name| (name, "")).to_vec(), names.map(|name| (name, " ")).to_vec()]
-    {
+fn a_missing_database_url_is_reported_and_blank_counts_as_missing() {
+    let all = |value| NAMES.map(|name| (name, value)).to_vec();
+    for environment in [vec![], all(""), all(" ")] {
         let (code, text) = run(&[], &environment);
         assert_eq!(code, Some(2));
         assert!(text.contains("DATABASE_URL is not set"), "{text}");
@@ -90,7 +75,7 @@ fn a_missing_database_is_named_and_blank_counts_as_missing() {
 }
 
 #[test]
-fn without_keys_only_loopback_is_listened_on_unless_that_is_meant() {
+fn without_keys_only_loopback_is_allowed_unless_a_setting_permits_more() {
     let database = ("DATABASE_URL", "not a url, so that it ends here");
     for host in ["0.0.0.0", "::", "192.168.1.1"] {
         let (code, text) = run(&[], &[database, ("HOST", host)]);
@@ -111,35 +96,14 @@ fn the_help_documents_every_variable_and_shows_no_value() {
     let (code, text) =
         run(&["--help"], &[("DATABASE_URL", "postgres://u:hunter2@h/d"), ("API_KEYS", "hunter2")]);
     assert_eq!(code, Some(0));
-    for name in [
-        "DATABASE_URL",
-        "DEFAULT_CHANNEL_ID",
-        "ALLOWED_CHANNEL_IDS",
-        "API_KEYS",
-        "ALLOW_UNAUTHENTICATED",
-        "HOST",
-        "PORT",
-        "LOG_FORMAT",
-        "RUST_LOG",
-        "DB_POOL_SIZE",
-        "MIGRATE_ON_START",
-        "MAX_ATTEMPTS",
-        "MAX_PARALLEL_RUNS",
-        "RATE_LIMIT_PER_MINUTE",
-        "REQUEST_TIMEOUT",
-        "CORS_ALLOWED_ORIGINS",
-        "migrate",
-        "healthcheck",
-        "prune",
-        "purge",
-    ] {
+    for name in NAMES.into_iter().chain(["RUST_LOG", "migrate", "healthcheck", "prune", "purge"]) {
         assert!(text.contains(name), "{name} is not in the help: {text}");
     }
     assert!(!text.contains("hunter2"), "{text}");
 }
 
 #[test]
-fn a_dotenv_is_read_unless_switched_off_and_a_broken_one_is_named() {
+fn a_dotenv_is_read_unless_disabled_and_a_broken_one_is_reported() {
     let directory = tempfile::tempdir().unwrap();
     let run = |content: &str, environment: &[(&str, &str)]| {
         fs::write(directory.path().join(".env"), content).unwrap();

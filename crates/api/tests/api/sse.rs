@@ -1,4 +1,4 @@
-//! A client of streams of events.
+//! A client of event streams.
 
 use dce_testkit::process::eventually;
 use reqwest::{Method, Response};
@@ -7,7 +7,7 @@ use tokio::time::timeout;
 
 use crate::support::{Api, SOON};
 
-/// One event as a browser would see it.
+/// One event as a browser would receive it.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Event {
     pub(crate) kind: String,
@@ -25,22 +25,22 @@ impl Event {
     }
 }
 
-/// A stream that is open.
+/// An open stream.
 pub(crate) struct Stream {
     response: Response,
     unread: String,
-    /// Comments so far.
+    /// Comments received so far.
     pub(crate) pings: usize,
-    /// The pause before a reconnect that the server asks for, in milliseconds.
+    /// The delay before a reconnect that the server requests, in milliseconds.
     pub(crate) retry: Option<u32>,
     /// The highest id so far.
     last: Option<(i64, i64)>,
 }
 
 impl Api {
-    /// Opens the events of an export; its answer must be a stream.
+    /// Opens the events of an export; the response must be a stream.
     pub(crate) async fn follow(&self, path: &str) -> Stream {
-        // Compressed, events would wait for a block to be full.
+        // Compressed events would wait until a block is full.
         let request = self.request(Method::GET, &format!("{path}/events")).header("Accept-Encoding", "gzip");
         Stream::of(request.send().await.unwrap())
     }
@@ -52,7 +52,7 @@ impl Api {
         sqlx::query_scalar(sql).fetch_all(&self.database.pool()).await.unwrap()
     }
 
-    /// Waits until such a session is there that is none of these.
+    /// Waits for a listening session that is none of these.
     pub(crate) async fn another_listener(&self, than: &[i32]) {
         eventually(SOON, "another session listens", async || {
             self.listeners().await.iter().any(|pid| !than.contains(pid)).then_some(())
@@ -70,17 +70,17 @@ impl Stream {
         Self { response, unread: String::new(), pings: 0, retry: None, last: None }
     }
 
-    /// The next event; `None`: the stream has ended. Ids must rise.
+    /// The next event; `None`: the stream has ended. Ids must grow.
     pub(crate) async fn next(&mut self) -> Option<Event> {
         timeout(SOON, self.read()).await.expect("an event in time")
     }
 
-    /// The next event, which must be there.
+    /// The next event, which must exist.
     pub(crate) async fn event(&mut self) -> Event {
         self.next().await.expect("another event")
     }
 
-    /// Everything up to the end of the stream.
+    /// All events up to the end of the stream.
     pub(crate) async fn rest(&mut self) -> Vec<Event> {
         let mut events = Vec::new();
         while let Some(event) = self.next().await {
@@ -89,7 +89,7 @@ impl Stream {
         events
     }
 
-    /// Reads until another comment has come.
+    /// Reads until another comment arrives.
     pub(crate) async fn ping(&mut self) {
         let before = self.pings;
         let comes = async {
@@ -108,7 +108,7 @@ impl Stream {
         }
     }
 
-    /// Up to the next empty line; what has no data is no event.
+    /// Reads up to the next empty line. A block without data is not an event.
     async fn block(&mut self) -> Option<Option<Event>> {
         let end = loop {
             if let Some(end) = self.unread.find("\n\n") {

@@ -1,4 +1,4 @@
-//! Everything in one answer: complete or visibly not, and for nobody once the client has left.
+//! All messages in one response: complete, or visibly incomplete, and cancelled when the client disconnects.
 
 use std::io::Read as _;
 use std::time::{Duration, Instant};
@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::support::{Answer, Api, SOON};
 
-/// Messages of a channel, of about 1 kB each.
+/// Messages of a channel, about 1 kB each.
 const MANY: &str = r#"
     INSERT INTO channels (channel_id, archived_count) VALUES ('7', 20000);
     INSERT INTO messages (channel_id, message_id, author_id, content, "timestamp", raw)
@@ -18,10 +18,10 @@ const MANY: &str = r#"
            jsonb_build_object('id', (999999999999990000 + n)::text, 'x', repeat(md5(n::text), 30))
       FROM generate_series(1, 20000) n"#;
 const COUNT: u64 = 20_000;
-/// In place of the table: one message in the middle takes half a minute.
+/// Replaces the table: one message in the middle takes half a minute.
 const SLOW: &str = "ALTER TABLE messages RENAME TO stored;
     CREATE VIEW messages AS SELECT * FROM stored WHERE message_id <> '1000000000000005000' OR pg_sleep(30) IS NOT NULL";
-/// In place of the table: one message in the middle cannot be read.
+/// Replaces the table: one message in the middle cannot be read.
 const BROKEN: &str = "ALTER TABLE messages RENAME TO stored;
     CREATE VIEW messages AS SELECT * FROM stored WHERE message_id <> '1000000000000005000' OR 1 / (length(message_id) - 19) = 0";
 
@@ -35,7 +35,7 @@ async fn stream(api: &Api, path: &str, accept: &str) -> Response {
     api.request(Method::GET, path).header("accept", accept).send().await.unwrap()
 }
 
-/// Sessions of the API in which something is going on.
+/// Number of the API's sessions that are busy.
 async fn busy(api: &Api) -> i64 {
     sqlx::query_scalar(
         "SELECT count(*) FROM pg_stat_activity
@@ -47,7 +47,7 @@ async fn busy(api: &Api) -> i64 {
 }
 
 #[tokio::test]
-async fn lines_are_all_messages_once_in_order() {
+async fn ndjson_contains_all_messages_once_in_order() {
     let api = archive().await;
     let path = "/channels/7/messages?fields=message_id,content";
     for (order, expected) in [("asc", (1..=COUNT).collect::<Vec<_>>()), ("desc", (1..=COUNT).rev().collect())]
@@ -78,7 +78,7 @@ async fn lines_are_all_messages_once_in_order() {
 }
 
 #[tokio::test]
-async fn csv_is_as_spreadsheets_read_it() {
+async fn csv_can_be_read_by_spreadsheets() {
     let api = Api::start(&[]).await;
     api.sql(
         r#"INSERT INTO messages (channel_id, message_id, author_name, content, "timestamp", attachments, raw) VALUES
@@ -100,7 +100,7 @@ async fn csv_is_as_spreadsheets_read_it() {
 }
 
 #[tokio::test]
-async fn a_client_that_leaves_ends_its_query() {
+async fn a_disconnecting_client_cancels_its_query() {
     let api = archive().await;
     api.sql(SLOW).await;
     let slow = async |what: &str| {
@@ -127,7 +127,7 @@ async fn a_client_that_leaves_ends_its_query() {
         drop(response);
         gone("the stream's query ends").await;
 
-        // Before there is an answer.
+        // Before the response starts.
         let request = api.request(Method::GET, "/channels/7/messages?after=1000000000000004998");
         let request = tokio::spawn(request.send());
         slow("the page waits").await;
@@ -137,7 +137,7 @@ async fn a_client_that_leaves_ends_its_query() {
 }
 
 #[tokio::test]
-async fn an_error_in_the_middle_is_no_short_answer() {
+async fn an_error_in_the_middle_does_not_look_complete() {
     let api = archive().await;
     api.sql(BROKEN).await;
     let response = stream(&api, "/channels/7/messages?fields=message_id", "application/x-ndjson").await;
@@ -152,11 +152,11 @@ async fn an_error_in_the_middle_is_no_short_answer() {
 }
 
 #[tokio::test]
-async fn no_session_is_held_while_a_client_takes_its_time() {
+async fn no_session_is_held_while_a_client_reads_slowly() {
     let api = archive().await;
     let mut streams = Vec::new();
     for _ in 0..8 {
-        // More than sockets and two pages hold.
+        // More than sockets and two pages can buffer.
         streams.push(stream(&api, "/channels/7/messages?fields=raw,raw", "application/x-ndjson").await);
     }
     eventually(SOON, "all sessions are idle", async || (busy(&api).await == 0).then_some(())).await;
@@ -167,7 +167,7 @@ async fn no_session_is_held_while_a_client_takes_its_time() {
 }
 
 #[tokio::test]
-async fn answers_are_compressed_where_that_is_asked_for() {
+async fn responses_are_compressed_on_request() {
     let api = archive().await;
     let path = "/channels/7/messages?fields=message_id,raw";
     let plain = stream(&api, path, "application/x-ndjson").await.bytes().await.unwrap();
@@ -207,7 +207,7 @@ async fn events_are_never_compressed() {
 }
 
 #[tokio::test]
-async fn what_is_compressed_comes_while_the_rest_is_still_read() {
+async fn a_compressed_stream_is_sent_while_the_rest_is_being_read() {
     let api = archive().await;
     api.sql(SLOW).await;
     let request = api.request(Method::GET, "/channels/7/messages?fields=message_id");
@@ -224,10 +224,10 @@ async fn what_is_compressed_comes_while_the_rest_is_still_read() {
 }
 
 #[tokio::test]
-async fn a_stop_lets_a_stream_come_to_its_end() {
+async fn a_stop_lets_a_stream_finish() {
     let mut api = archive().await;
     let mut response = stream(&api, "/channels/7/messages?fields=raw", "application/x-ndjson").await;
-    // The other thread, which serves nothing by then, has opened a session, too.
+    // The other thread, which by then serves nothing, has opened a session, too.
     for _ in 0..20 {
         assert_eq!(api.get("/channels/7/messages?limit=1").await.status, 200);
     }

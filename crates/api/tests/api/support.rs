@@ -1,6 +1,7 @@
 //! An API process with a database of its own.
 
 use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use dce_testkit::database::TestDatabase;
@@ -11,7 +12,7 @@ use serde_json::Value;
 
 /// The program under test.
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_dce-api");
-/// Bound for everything that should happen soon.
+/// Time limit for everything that should happen soon.
 pub(crate) const SOON: Duration = Duration::from_secs(20);
 
 /// A running `dce-api`, killed on drop.
@@ -23,14 +24,14 @@ pub(crate) struct Api {
 }
 
 impl Api {
-    /// On a migrated database, with these settings besides.
+    /// Starts on a migrated database with these additional settings.
     pub(crate) async fn start(settings: &[(&str, &str)]) -> Self {
         let database = TestDatabase::create().await;
         let url = database.url();
         Self::start_on(database, &url, settings).await
     }
 
-    /// On the database behind `url`.
+    /// Starts on the database behind `url`.
     pub(crate) async fn start_on(database: TestDatabase, url: &str, settings: &[(&str, &str)]) -> Self {
         let process = launch(url, settings);
         let base = base(&process).await;
@@ -49,7 +50,7 @@ impl Api {
         Answer::of(self.request(Method::POST, "/exports").json(body)).await
     }
 
-    /// Rows of exports, of their runs, and tasks in the queue.
+    /// Numbers of exports, runs, and tasks in the queue.
     pub(crate) async fn stored(&self) -> [i64; 3] {
         let counts: (i64, i64, i64) = sqlx::query_as(
             "SELECT (SELECT count(*) FROM exports), (SELECT count(*) FROM export_channels), \
@@ -65,7 +66,7 @@ impl Api {
         sqlx::raw_sql(statement).execute(&self.database.pool()).await.unwrap();
     }
 
-    /// Its one log line with `message` that also has `text` in it.
+    /// The only log line with `message` that also contains `text`.
     pub(crate) async fn log_line(&self, message: &str, text: &str) -> Value {
         let lines = dce_testkit::process::eventually(SOON, message, async || {
             let lines = self.process.lines();
@@ -79,7 +80,7 @@ impl Api {
     }
 }
 
-/// Starts the program on a port that the system chooses; `settings` win over what every test needs.
+/// Starts the program on a port that the system chooses; `settings` override the defaults of tests.
 pub(crate) fn launch(url: &str, settings: &[(&str, &str)]) -> Running {
     // No .env of the developer.
     let mut environment = vec![
@@ -93,13 +94,22 @@ pub(crate) fn launch(url: &str, settings: &[(&str, &str)]) -> Running {
     Running::start(Path::new(PROGRAM), &[], environment)
 }
 
-/// Where it listens, once it does.
+/// Runs a command of the program to its end. Returns the exit code and both streams.
+pub(crate) fn run_command(url: &str, line: &str) -> (Option<i32>, String, String) {
+    let mut command = Command::new(PROGRAM);
+    command.args(line.split_whitespace()).env_clear().envs([("DOTENV", "false"), ("DATABASE_URL", url)]);
+    let output = command.output().unwrap();
+    let [out, err] = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap());
+    (output.status.code(), out, err)
+}
+
+/// The base URL, once the program listens.
 pub(crate) async fn base(process: &Running) -> String {
     let line: Value = serde_json::from_str(&process.line(SOON, "api.listening").await).unwrap();
     format!("http://{}", line["address"].as_str().unwrap())
 }
 
-/// An answer, read to its end.
+/// A response, read to its end.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -123,7 +133,7 @@ impl Answer {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 
-    /// Asserts that this is a whole problem document with this status and code.
+    /// Asserts that this is a complete problem document with this status and code.
     pub(crate) fn assert_problem(&self, status: u16, code: &str) {
         assert_eq!((self.status, self.body["code"].as_str()), (status, Some(code)), "{self:?}");
         assert_eq!(self.header(CONTENT_TYPE.as_str()), "application/problem+json");
@@ -135,7 +145,7 @@ impl Answer {
         }
     }
 
-    /// Places and codes of the mistakes that it lists, sorted.
+    /// Places and codes of the faults that it lists, sorted.
     pub(crate) fn faults(&self) -> Vec<(&str, &str)> {
         let mut faults: Vec<_> = self.body["errors"]
             .as_array()
