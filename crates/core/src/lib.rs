@@ -1,8 +1,9 @@
 //! Shared by API and worker: states, tables, queue, settings, logs.
 
+pub use dce_snowflake as ids;
+
 pub mod db;
 pub mod export;
-pub mod ids;
 pub mod notifications;
 pub mod queue;
 pub mod schema;

@@ -4,9 +4,9 @@ use dce_core::export::failure::{Failure, FailureKind};
 use dce_core::settings::ByteSize;
 
 use crate::dce::{Exit, classify};
-use crate::ingest::frame::FrameError;
-use crate::ingest::reader::{Documents, ReadError};
-use crate::ingest::writer::WriteError;
+use crate::ingest::read::delivery::{Documents, ReadError};
+use crate::ingest::write::error::WriteError;
+use dce_ingest::document::frame::FrameError;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StopReason {

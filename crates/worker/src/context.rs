@@ -8,7 +8,7 @@ use dce_core::store::workers::Worker;
 use crate::database_health::DatabaseHealth;
 use crate::dce::{DceVersion, Spawner};
 use crate::disk_space::DiskMonitor;
-use crate::ingest::sessions::Sessions;
+use crate::ingest::write::sessions::Sessions;
 use crate::lease::Leases;
 use crate::settings::Settings;
 use crate::token_breaker::TokenBreaker;

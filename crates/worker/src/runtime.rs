@@ -21,7 +21,7 @@ use crate::context::WorkerContext;
 use crate::database_health::{DatabaseHealth, READ_ONLY_PAUSE};
 use crate::dce::{DceVersion, Spawner};
 use crate::disk_space::{DiskMonitor, DiskSpace};
-use crate::ingest::sessions::Sessions;
+use crate::ingest::write::sessions::Sessions;
 use crate::lease::{Instruction, Leases};
 use crate::maintenance::maintain;
 use crate::settings::Settings;

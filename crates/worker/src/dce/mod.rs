@@ -1,14 +1,15 @@
 //! Runs `DiscordChatExporter` (DCE): the only place that starts a process.
 //!
 //! [`arguments`] and [`environment`](mod@environment) make DCE's arguments and environment; [`process`] starts, watches
-//! and stops it; [`output`] follows its files while it writes them; [`progress`] parses its stdout; [`classify_stderr`]
+//! and stops it; [`follower`] follows its files while it writes them; [`progress`] parses its stdout; [`classify_stderr`]
 //! turns its stderr into a typed failure. The facts about DCE were measured with 2.47. Its exit code (0 or 1)
 //! distinguishes only success from failure; the text on stderr distinguishes the failures.
 
 pub mod arguments;
 pub mod classify_stderr;
 pub mod environment;
-pub mod output;
+pub mod follower;
+pub mod parts;
 pub mod process;
 pub mod progress;
 pub mod stderr;
@@ -21,7 +22,8 @@ mod sanitize;
 pub use arguments::{ArgumentsError, ExportArguments};
 pub use classify_stderr::{classify, reported_empty};
 pub use environment::environment;
-pub use output::{ExitFlag, Followed, Follower, IdleWait, Parts};
+pub use follower::{ExitFlag, Follower};
+pub use parts::Parts;
 pub use process::{DceProcess, Exit, Launch, SpawnError, Spawner};
 pub use progress::DceProgress;
 pub use stderr::Stderr;

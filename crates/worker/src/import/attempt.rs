@@ -1,7 +1,6 @@
-//! One source on its way into Postgres: read on a thread of its own, written as every run is.
+//! One attempt to import a source: the same ingest as a live attempt.
 
 use std::convert::Infallible;
-use std::io;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -9,7 +8,6 @@ use std::time::Duration;
 
 use dce_core::export::failure::{Failure, FailureKind};
 use dce_core::store::transitions::ClaimedRun;
-use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -17,17 +15,15 @@ use super::documents::Documents;
 use super::group_parts::ImportSource;
 use super::progress::ImportProgress;
 use super::source_outcome::{SourceOutcome, decide_outcome};
-use crate::ingest::archived::archived_of;
-use crate::ingest::lanes::{BATCHES_WAITING, write_all};
-use crate::ingest::reader::{Origins, ReadError, Reader};
-use crate::ingest::sessions::Sessions;
-use crate::ingest::writer::Writer;
+use crate::ingest::read::source::Author;
+use crate::ingest::write::sessions::Sessions;
+use crate::ingest::{Ingest, Ingested};
 use crate::lease::{Instruction, LAST_WRITES, Lease};
 
-/// How often the messages are counted for whoever looks.
+/// Interval between updates of the displayed number of messages.
 const COUNT: Duration = Duration::from_millis(200);
 
-/// Reads and writes the source to its end, or to an order to stop: then what was read is still written.
+/// Ingests the source to its end, or until an order to stop; everything read by then is still written.
 pub(super) async fn attempt(
     sessions: &Sessions,
     source: &ImportSource,
@@ -36,41 +32,26 @@ pub(super) async fn attempt(
     progress: &Arc<ImportProgress>,
 ) -> SourceOutcome {
     let stop = CancellationToken::new();
-    let _stopped = stop.clone().drop_guard(); // the reader too, if this is dropped
-    let (deliveries, delivered) = mpsc::channel(BATCHES_WAITING);
-    let (recycle, recycled) = mpsc::channel(BATCHES_WAITING + 1);
-    let (archived, looks) = archived_of(run);
-    let reader = Reader {
-        source: Documents::of(source, Arc::clone(progress), stop.clone()),
-        origins: Origins::Files,
-        channel_id: run.channel_id,
-        job_id: run.job_id,
-        cursor: run.cursor,
-        archived,
-        deliveries,
-        recycled,
-    };
-    let reading = tokio::task::spawn_blocking(move || reader.read());
-    let writer = Writer::new(sessions, run).of_files();
-    let writing = async {
-        let mut written = write_all(&writer, delivered, recycle, looks, None).await;
-        let read = reading.await.unwrap_or_else(|panic| Err(ReadError::Io(io::Error::other(panic))));
+    let _stopped = stop.clone().drop_guard(); // ends the reader, too, if this is dropped
+    let ingest = Ingest::new(sessions, run, Author::Unknown);
+    let documents = Documents::new(source, Arc::clone(progress), stop.clone());
+    let ingesting = async {
+        let Ingested { read, mut written } = ingest.run(documents, |_| {}).await;
         if written.is_ok() {
-            // No other attempt follows that would go on from a cursor, so what is committed counts, in any order.
-            written = writer.finish(true).await;
+            // No other attempt resumes from a cursor, so all committed batches count, in any order.
+            written = ingest.finish(true, false).await;
         }
         (read, written)
     };
-    // Counted as long as it is written.
     let mut work = pin!(async {
         tokio::select! {
-            done = writing => done,
-            never = count(&writer, progress) => match never {},
+            done = ingesting => done,
+            never = count(&ingest, progress) => match never {},
         }
     });
-    let mut order = Instruction::Continue;
+    let mut instruction = Instruction::Continue;
     let (read, written) = loop {
-        match order {
+        match instruction {
             Instruction::Abandon => return SourceOutcome::Lost,
             Instruction::HandBackNow => match timeout(LAST_WRITES, work).await {
                 Ok(done) => break done,
@@ -78,20 +59,20 @@ pub(super) async fn attempt(
             },
             Instruction::Continue | Instruction::HandBack => tokio::select! {
                 done = &mut work => break done,
-                new = lease.instruction_beyond(order) => {
-                    order = new;
+                new = lease.instruction_beyond(instruction) => {
+                    instruction = new;
                     stop.cancel();
                 }
             },
         }
     };
-    decide_outcome(order, source.parts.len(), &read, &written)
+    decide_outcome(instruction, source.parts.len(), &read, &written)
 }
 
-/// Passes on how many messages are committed.
-async fn count(writer: &Writer<'_>, progress: &ImportProgress) -> Infallible {
+/// Publishes the number of committed messages.
+async fn count(ingest: &Ingest<'_>, progress: &ImportProgress) -> Infallible {
     loop {
         sleep(COUNT).await;
-        progress.messages_now.store(writer.books().messages(), Ordering::Relaxed);
+        progress.messages_now.store(ingest.checkpoints().messages(), Ordering::Relaxed);
     }
 }

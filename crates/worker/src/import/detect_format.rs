@@ -2,8 +2,9 @@
 
 use std::io::{self, Read};
 
-use crate::ingest::frame::{DocumentEnd, Frame, FrameError, Framer};
-use crate::ingest::header::Header;
+use dce_ingest::document::frame::{DocumentEnd, Frame, FrameError};
+use dce_ingest::document::framer::Framer;
+use dce_ingest::document::header::Header;
 
 const CHUNK: usize = 16 << 10;
 /// Maximum size of the header before the messages: a topic has up to 1024 characters, an icon's URL a few hundred.
@@ -69,7 +70,7 @@ pub(super) fn detect_format(bytes: &mut dyn Read) -> io::Result<Result<Box<Heade
         }
         let result = framer.push(&chunk, &mut |frame| match frame {
             Frame::Header(header) => Err(Stop::AtMessages(header)),
-            Frame::Message { .. } | Frame::Archived { .. } | Frame::End { .. } => Ok(()),
+            Frame::Message { .. } | Frame::End { .. } => Ok(()),
         });
         match result {
             Ok(()) => {}

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use dce_core::ids::Snowflake;
 
 use super::find_files::Candidate;
-use crate::ingest::header::Header;
+use dce_ingest::document::header::Header;
 
 /// A document whose header was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,7 +77,7 @@ fn parse_part_name(name: &str) -> (String, u32) {
 mod tests {
     use super::*;
     use crate::import::document_location::DocumentLocation;
-    use crate::ingest::header::Channel;
+    use dce_ingest::document::header::Channel;
 
     fn document(name: &str, channel: u64) -> Document {
         let channel = Channel {

@@ -26,7 +26,7 @@ use super::progress::ImportProgress;
 use super::report::{describe_counts, describe_failure, reason_to_stop, summary};
 use super::settings::ImportSettings;
 use super::source_outcome::SourceOutcome;
-use crate::ingest::sessions::Sessions;
+use crate::ingest::write::sessions::Sessions;
 use crate::lease::{Instruction, Lease, Leases};
 use crate::shutdown::{AT_ONCE, Shutdown};
 

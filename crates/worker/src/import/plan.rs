@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::detect_format::detect_format;
 use super::find_files::{Candidate, FoundFiles, RefusalReason, RefusedFile, find_files};
 use super::group_parts::{Document, ImportSource, group_parts};
-use crate::ingest::header::Header;
+use dce_ingest::document::header::Header;
 
 #[derive(Debug, Default)]
 pub(super) struct ImportPlan {

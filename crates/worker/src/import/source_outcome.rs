@@ -4,10 +4,10 @@ use std::io;
 
 use dce_core::export::failure::{Failure, FailureKind};
 
-use crate::ingest::frame::FrameError;
-use crate::ingest::reader::{Documents, ReadError};
-use crate::ingest::writer::WriteError;
+use crate::ingest::read::delivery::{Documents, ReadError};
+use crate::ingest::write::error::WriteError;
 use crate::lease::Instruction;
+use dce_ingest::document::frame::FrameError;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum SourceOutcome {

@@ -1,35 +1,86 @@
-//! From the bytes DCE writes to rows in Postgres.
+//! From documents to rows in Postgres: one façade for live attempts and imports.
+//!
+//! [`read`] turns a source's bytes into batches on threads of its own, [`write`] commits them. The ingest does not know who
+//! writes the documents: a [`Source`] hands over bytes, and a callback learns which parts are committed.
 
-mod append;
-pub mod archived;
-pub mod batch;
-mod block;
-pub mod books;
-mod document;
-mod erasure;
-mod essence;
-pub mod frame;
-mod framing;
-mod gather;
-mod grammar;
-pub mod header;
-mod id_range;
-pub mod lanes;
-pub mod ledger;
-mod members;
-pub mod message;
-mod missing;
-pub mod notice;
-mod object;
-mod probe;
-pub mod reader;
-mod rows;
-mod scan;
-pub mod sessions;
-mod skim;
-mod text;
-mod timestamp;
-mod tokens;
-mod users;
-mod write_error;
-pub mod writer;
+pub mod read;
+pub mod write;
+
+use std::io;
+
+use dce_core::store::transitions::ClaimedRun;
+use dce_ingest::copy::batch::Origin;
+use tokio::sync::mpsc;
+
+use read::delivery::{Documents, ReadError};
+use read::reader::DocumentReader;
+use read::source::{Author, Source};
+use write::checkpoint::CheckpointWriter;
+use write::error::WriteError;
+use write::sessions::Sessions;
+use write::{BatchWriter, parallel_writer};
+
+/// Batches between reader and writer, besides the one being filled and those being written.
+const BATCHES_WAITING: usize = 2;
+
+/// The ingest of one attempt.
+#[derive(Debug)]
+pub struct Ingest<'a> {
+    run: &'a ClaimedRun,
+    author: Author,
+    writer: BatchWriter<'a>,
+}
+
+/// How reading and writing ended.
+#[derive(Debug)]
+pub struct Ingested {
+    pub read: Result<Documents, ReadError>,
+    pub written: Result<(), WriteError>,
+}
+
+impl<'a> Ingest<'a> {
+    /// The ingest of the attempt that owns `run`.
+    pub fn new(sessions: &'a Sessions, run: &'a ClaimedRun, author: Author) -> Self {
+        let writer = BatchWriter::new(sessions, run, author);
+        Self { run, author, writer }
+    }
+
+    /// Reads the source to its end and commits all of it, or stops at the first batch that cannot be written. Calls
+    /// `part_committed` for each part whose messages are all committed.
+    pub async fn run(
+        &self,
+        source: impl Source + Send + 'static,
+        part_committed: impl FnMut(u32),
+    ) -> Ingested {
+        let (deliveries, delivered) = mpsc::channel(BATCHES_WAITING);
+        let (recycle, recycled) = mpsc::channel(BATCHES_WAITING + 1);
+        let ClaimedRun { channel_id, job_id, cursor, .. } = *self.run;
+        let reader = DocumentReader {
+            source,
+            author: self.author,
+            origin: Origin { channel_id, job_id, exported_at: None },
+            cursor,
+            deliveries,
+            recycled,
+        };
+        let reading = tokio::task::spawn_blocking(move || reader.read());
+        let written = parallel_writer::write_all(&self.writer, delivered, recycle, part_committed).await;
+        // Without a receiver the reader stops soon.
+        let read = reading.await.unwrap_or_else(|panic| Err(ReadError::Io(io::Error::other(panic))));
+        Ingested { read, written }
+    }
+
+    /// Writes the rest after the last batch. `is_complete`: the source was read to the end of the run's window, so nothing
+    /// comes below the last message. `reported_empty`: DCE reported that the window is empty.
+    pub async fn finish(&self, is_complete: bool, reported_empty: bool) -> Result<(), WriteError> {
+        if is_complete {
+            self.writer.mark_rest(reported_empty).await?;
+        }
+        self.writer.finish(is_complete).await
+    }
+
+    /// The run's position as the database knows it.
+    pub const fn checkpoints(&self) -> &CheckpointWriter {
+        self.writer.checkpoints()
+    }
+}

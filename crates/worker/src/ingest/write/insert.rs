@@ -1,0 +1,64 @@
+//! Writes a batch's rows in the caller's transaction.
+
+use dce_core::store::StoreError;
+use dce_core::store::batches::{copy, missing};
+use dce_ingest::copy::batch::SealedBatch;
+use sqlx::postgres::PgConnection;
+
+use super::existing_rows::BatchDiff;
+
+/// How new messages are inserted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum InsertMethod {
+    /// COPY into `messages`. The key refuses the whole batch if one of its messages exists.
+    Copy,
+    /// COPY into a staging table, then `ON CONFLICT DO NOTHING`.
+    Staged,
+}
+
+/// Numbers of written rows.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct RowCounts {
+    pub(super) inserted: i64,
+    pub(super) updated: i64,
+}
+
+/// Inserts new messages and replaces changed ones.
+pub(super) async fn write(
+    connection: &mut PgConnection,
+    batch: &SealedBatch,
+    diff: &BatchDiff,
+    method: InsertMethod,
+    keep_versions: bool,
+) -> Result<RowCounts, StoreError> {
+    let mut counts = RowCounts::default();
+    if method == InsertMethod::Copy && !diff.new.is_empty() {
+        counts.inserted = count(if diff.new.len() == batch.ids().len() {
+            copy::insert(connection, batch.stream()).await?
+        } else {
+            copy::insert(connection, &batch.select(diff.new.iter().copied())).await?
+        });
+    }
+    let staged: Vec<usize> = match method {
+        InsertMethod::Copy => diff.changed.clone(),
+        InsertMethod::Staged => diff.new.iter().chain(&diff.changed).copied().collect(),
+    };
+    if !staged.is_empty() {
+        copy::stage(connection, &batch.select(staged)).await?;
+        if method == InsertMethod::Staged {
+            counts.inserted = count(copy::insert_staged(connection).await?);
+        }
+        if !diff.changed.is_empty() {
+            counts.updated = count(copy::replace_with_staged(connection, keep_versions).await?);
+        }
+    }
+    if !diff.returned.is_empty() {
+        let returned: Vec<_> = diff.returned.iter().map(ToString::to_string).collect();
+        missing::unmark_missing(connection, batch.channel_id(), &returned, batch.newest_export()).await?;
+    }
+    Ok(counts)
+}
+
+fn count(rows: u64) -> i64 {
+    i64::try_from(rows).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,200 @@
+//! Decides which batches are committed and where the cursor stands.
+//!
+//! Several batches are written at once and commit in any order, so the cursor is the low-water mark: the end of the last
+//! batch below which every batch is committed, never the end of the highest one.
+
+use std::collections::BTreeMap;
+
+use dce_core::export::warnings::Counters;
+use dce_core::store::transitions::{Checkpoint, ClaimedRun};
+use dce_ingest::copy::summary::Summary;
+
+/// The committed batches of one attempt. Batches are numbered from 0 in the order of the document.
+#[derive(Debug, Clone)]
+pub(super) struct LowWaterMark {
+    /// The run's row, as it is or is about to be written.
+    checkpoint: Checkpoint,
+    /// Number of the first batch that is not below the cursor.
+    next: u64,
+    /// Committed batches above the cursor.
+    above: BTreeMap<u64, CommittedBatch>,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct CommittedBatch {
+    pub(super) summary: Summary,
+    /// Messages that were not written because they are erased.
+    pub(super) erased: u64,
+    /// Whether no id so far was lower than one before it. If one was, the cursor stands still until everything is read,
+    /// because a resume from it would skip the messages that come late.
+    pub(super) in_order: bool,
+}
+
+impl LowWaterMark {
+    /// The mark at which an earlier attempt ended.
+    pub(super) fn new(run: &ClaimedRun) -> Self {
+        let checkpoint = Checkpoint {
+            cursor: run.cursor,
+            last: run.cursor,
+            message_count: run.message_count,
+            repaired_count: run.repaired_count,
+            counters: run.counters,
+            bytes_read: run.bytes_read,
+            ..Checkpoint::default()
+        };
+        Self { checkpoint, next: 0, above: BTreeMap::new() }
+    }
+
+    pub(super) fn checkpoint(&self) -> &Checkpoint {
+        &self.checkpoint
+    }
+
+    /// Batches with a lower number are below the cursor.
+    pub(super) const fn next_batch(&self) -> u64 {
+        self.next
+    }
+
+    /// Whether all committed batches are below the cursor.
+    pub(super) fn has_all(&self) -> bool {
+        self.above.is_empty()
+    }
+
+    /// The mark once this batch is committed, too.
+    #[must_use]
+    pub(super) fn with(&self, number: u64, batch: CommittedBatch) -> Self {
+        let mut mark = self.clone();
+        mark.above.insert(number, batch);
+        while let Some(first) =
+            mark.above.first_entry().filter(|first| *first.key() == mark.next && first.get().in_order)
+        {
+            let batch = first.remove();
+            mark.raise(&batch);
+            mark.next += 1;
+        }
+        mark
+    }
+
+    /// The mark once everything is read: batches out of order count, too.
+    #[must_use]
+    pub(super) fn completed(&self) -> Self {
+        let mut mark = self.clone();
+        for (number, batch) in std::mem::take(&mut mark.above) {
+            mark.raise(&batch);
+            mark.next = number + 1;
+        }
+        mark
+    }
+
+    fn raise(&mut self, CommittedBatch { summary, erased, .. }: &CommittedBatch) {
+        let at = &mut self.checkpoint;
+        at.bytes_read = at.bytes_read.saturating_add_unsigned(summary.bytes_read);
+        at.message_count = at.message_count.saturating_add_unsigned(summary.messages);
+        at.repaired_count = at.repaired_count.saturating_add_unsigned(summary.repaired_messages);
+        at.counters.add(&counters(summary, *erased));
+        if let Some(span) = summary.span {
+            at.cursor = at.cursor.max(Some(span.highest_id));
+            at.last = at.cursor;
+            at.first = Some(at.first.map_or(span.lowest_id, |first| first.min(span.lowest_id)));
+            at.newest_at = at.newest_at.max(Some(span.newest_at));
+        }
+    }
+}
+
+fn counters(summary: &Summary, erased: u64) -> Counters {
+    let quality = &summary.quality;
+    let mut counters = Counters {
+        blank: quality.blank,
+        reactions_short: quality.reactions_short,
+        reaction_users_missing: quality.reaction_users_missing,
+        shortened: quality.shortened.len() as u64,
+        users_omitted: quality.users_dropped,
+        erased,
+        ..Counters::default()
+    };
+    counters.shortened_ids.extend(quality.shortened.iter().copied());
+    counters
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::{DateTime, Utc};
+    use dce_core::ids::Snowflake;
+    use dce_core::store::transitions::{Fence, RunOptions};
+    use dce_ingest::copy::summary::Span;
+    use proptest::prelude::*;
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn mark_at(cursor: Option<u64>) -> LowWaterMark {
+        let id = Snowflake::new;
+        LowWaterMark::new(&ClaimedRun {
+            fence: Fence { run_id: Uuid::nil(), attempt: 1, worker: String::new() },
+            job_id: Uuid::nil(),
+            channel_id: id(1),
+            start_at: None,
+            upper: id(u64::MAX),
+            cursor: cursor.map(id),
+            message_count: 7,
+            repaired_count: 0,
+            counters: Counters::default(),
+            bytes_read: 0,
+            options: RunOptions::default(),
+            request_id: None,
+        })
+    }
+
+    /// Batch `number` holds the ids `number * 10 + 1 ..= number * 10 + 10`.
+    fn batch(number: u64, in_order: bool) -> CommittedBatch {
+        let (first, last) = (Snowflake::new(number * 10 + 1), Snowflake::new(number * 10 + 10));
+        let at = DateTime::<Utc>::UNIX_EPOCH;
+        let span = Span {
+            first_id: first,
+            last_id: last,
+            lowest_id: first,
+            highest_id: last,
+            oldest_at: at,
+            newest_at: at,
+        };
+        let summary = Summary { messages: 10, bytes_read: 100, span: Some(span), ..Summary::default() };
+        CommittedBatch { summary, erased: 0, in_order }
+    }
+
+    proptest! {
+        #[test]
+        fn the_cursor_is_the_low_water_mark_in_any_order(order in Just((0..12_u64).collect::<Vec<_>>()).prop_shuffle()) {
+            let mut mark = mark_at(None);
+            let mut committed = Vec::new();
+            for number in order {
+                mark = mark.with(number, batch(number, true));
+                committed.push(number);
+                let low = (0..=12).find(|number| !committed.contains(number)).unwrap();
+                prop_assert_eq!(mark.next_batch(), low);
+                let at = mark.checkpoint();
+                prop_assert_eq!(at.cursor, (low > 0).then(|| Snowflake::new(low * 10)));
+                prop_assert_eq!(at.message_count, 7 + i64::try_from(low * 10).unwrap());
+            }
+        }
+    }
+
+    #[test]
+    fn disorder_freezes_the_cursor_until_everything_is_read() {
+        let mark = mark_at(Some(5)).with(0, batch(1, true)).with(1, batch(0, false)).with(2, batch(2, false));
+        assert_eq!(
+            (mark.checkpoint().cursor, mark.checkpoint().message_count),
+            (Some(Snowflake::new(20)), 17)
+        );
+        let completed = mark.completed();
+        assert_eq!(
+            (completed.checkpoint().cursor, completed.checkpoint().message_count),
+            (Some(Snowflake::new(30)), 37)
+        );
+    }
+
+    #[test]
+    fn ids_of_18_and_19_digits_are_compared_as_numbers() {
+        let short = 999_999_999_999_999_990 / 10;
+        let mark = mark_at(None).with(0, batch(short, true)).with(1, batch(short + 1, true));
+        assert_eq!(mark.checkpoint().cursor, Some(Snowflake::new(1_000_000_000_000_000_010)));
+    }
+}
