@@ -48,7 +48,7 @@ pub struct ExportLinks {
 }
 
 impl ExportLinks {
-    fn new(export: &export::ExportWithRuns) -> Self {
+    fn new(export: &ExportWithRuns) -> Self {
         let itself = format!("/exports/{}", export.job_id);
         let is_final = ExportStatus::parse(&export.status).is_some_and(ExportStatus::is_final);
         let cancelling = !is_final && export.cancel_requested_at.is_some();
@@ -94,9 +94,9 @@ impl RenderedExport {
     /// # Errors
     /// Never for values from the database: all of them can be JSON.
     pub fn new(export: export::ExportWithRuns) -> serde_json::Result<Self> {
-        let links = ExportLinks::new(&export);
-        let read_at = export.read_at;
+        let read_at = export.row.read_at;
         let mut export = ExportWithRuns::from(export);
+        let links = ExportLinks::new(&export);
         let rate = export.progress.messages_per_second.take();
         let mut body = Export { export, links };
         let hash = Sha256::digest(serde_json::to_vec(&body)?);

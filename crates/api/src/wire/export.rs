@@ -1,7 +1,7 @@
 //! One export in full.
 
 use chrono::{DateTime, Utc};
-use dce_core::store::reading;
+use dce_core::store::reading::export;
 use uuid::Uuid;
 
 use super::blocker::Blocker;
@@ -10,7 +10,7 @@ use super::{all, body};
 
 body! {
     /// An export with its runs; field names are column names.
-    ExportWithRuns from export: reading::export::ExportWithRuns {
+    ExportWithRuns from export: export::ExportWithRuns {
         /// Its id.
         job_id: Uuid,
         /// `pending`, `running`, `completed`, `failed` or `cancelled`: derived from the runs.
@@ -29,15 +29,15 @@ body! {
         #[schema(value_type = Object)]
         options: serde_json::Value,
         /// Messages read and committed.
-        message_count: i64,
+        message_count: i64 = export::total(&export.runs, |run| run.message_count),
         /// New ones among them.
-        inserted_count: i64,
+        inserted_count: i64 = export::total(&export.runs, |run| run.inserted_count),
         /// Changed ones among them.
-        updated_count: i64,
+        updated_count: i64 = export::total(&export.runs, |run| run.updated_count),
         /// Messages with characters that Postgres cannot hold, replaced by U+FFFD.
-        repaired_count: i64,
+        repaired_count: i64 = export::total(&export.runs, |run| run.repaired_count),
         /// Bytes of DCE's output read so far.
-        bytes_read: i64,
+        bytes_read: i64 = export::total(&export.runs, |run| run.bytes_read),
         /// How far it has come, and how fast.
         progress: Progress = Progress::new(&export.runs),
         /// Why none of its runs that are due starts, if somebody has to do something about it; null while they wait for their
@@ -50,7 +50,7 @@ body! {
         error: Option<serde_json::Value>,
         /// Those of its runs, each with its `channel_id`.
         #[schema(value_type = Vec<Object>)]
-        warnings: serde_json::Value,
+        warnings: serde_json::Value = export::warnings(&export.runs),
         /// The request that created it.
         request_id: Option<String>,
         /// Name of the API key.
@@ -67,12 +67,12 @@ body! {
         finished_at: Option<DateTime<Utc>>,
         /// One for each channel.
         runs: Vec<Run> = all(export.runs),
-    }
+    } else export.row
 }
 
 body! {
     /// One channel of an export.
-    Run from run: reading::export::RunWithAttempts {
+    Run from run: export::RunWithAttempts {
         /// Its id.
         id: Uuid,
         /// `channel`, `discovery` or `import`.
@@ -122,12 +122,12 @@ body! {
         finished_at: Option<DateTime<Utc>>,
         /// The last ten tries, the oldest of them first.
         attempts: Vec<Attempt> = all(run.attempts),
-    }
+    } else run.row
 }
 
 body! {
     /// One try at a run.
-    Attempt from attempt: reading::export::Attempt {
+    Attempt from attempt: export::Attempt {
         /// Its number, from 1 on.
         attempt: i32,
         /// The worker's id, new at every start of its process.

@@ -7,12 +7,12 @@ pub mod export_summary;
 pub mod fault;
 pub mod progress;
 
-/// Declares a body and its conversion from a type of the core. A field has the value of the field with the same name, unless
-/// another value follows it.
+/// Declares a body and its conversion from a type of the core. A field without a value takes that of the same name from the
+/// source, or from the row after `else`.
 macro_rules! body {
     ($(#[$attribute:meta])* $name:ident from $source:ident: $type:ty {
         $($(#[$field_attribute:meta])* $field:ident: $field_type:ty $(= $value:expr)?,)*
-    }) => {
+    } else $row:expr) => {
         #[derive(Debug, Clone, serde::Serialize, utoipa::ToSchema)]
         $(#[$attribute])*
         pub struct $name {
@@ -21,12 +21,15 @@ macro_rules! body {
 
         impl From<$type> for $name {
             fn from($source: $type) -> Self {
-                Self { $($field: $crate::wire::body!(@value $source $field $($value)?),)* }
+                Self { $($field: $crate::wire::body!(@value ($row) $field $($value)?),)* }
             }
         }
     };
-    (@value $source:ident $field:ident) => { $source.$field };
-    (@value $source:ident $field:ident $value:expr) => { $value };
+    (@value ($row:expr) $field:ident) => { $row.$field };
+    (@value ($row:expr) $field:ident $value:expr) => { $value };
+    ($(#[$attribute:meta])* $name:ident from $source:ident: $type:ty { $($fields:tt)* }) => {
+        $crate::wire::body! { $(#[$attribute])* $name from $source: $type { $($fields)* } else $source }
+    };
 }
 use body;
 

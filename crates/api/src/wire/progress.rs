@@ -23,11 +23,11 @@ impl Progress {
     /// The progress of these runs together.
     pub fn new(runs: &[RunWithAttempts]) -> Self {
         Self {
-            messages: runs.iter().map(|run| run.message_count).sum(),
-            bytes: runs.iter().map(|run| run.bytes_read).sum(),
-            newest_at: runs.iter().filter_map(|run| run.newest_at).max(),
+            messages: runs.iter().map(|run| run.row.message_count).sum(),
+            bytes: runs.iter().map(|run| run.row.bytes_read).sum(),
+            newest_at: runs.iter().filter_map(|run| run.row.newest_at).max(),
             messages_per_second: rate(
-                runs.iter().filter_map(|run| Some((run.message_count, run.running_seconds?))),
+                runs.iter().filter_map(|run| Some((run.row.message_count, run.row.running_seconds?))),
             ),
         }
     }

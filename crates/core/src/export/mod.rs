@@ -6,5 +6,6 @@ pub mod failure;
 pub mod rate_limit;
 pub mod request;
 pub mod retry;
+mod sentences;
 pub mod state;
 pub mod warnings;

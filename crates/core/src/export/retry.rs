@@ -7,34 +7,21 @@ use super::failure::FailureKind;
 impl FailureKind {
     /// Whether the same run may succeed later without any change by the user.
     pub const fn is_retryable(self) -> bool {
-        match self {
+        matches!(
+            self,
             Self::RateLimited
-            | Self::DiscordUnavailable
-            | Self::DiskFull
-            | Self::DceCrashed
-            | Self::DceMissing
-            | Self::OutputTruncated
-            | Self::Stalled
-            | Self::Timeout
-            | Self::LeaseExpired
-            | Self::DatabaseUnavailable
-            | Self::DatabaseReadOnly
-            | Self::WorkerError => true,
-            Self::InvalidToken
-            | Self::MissingAccess
-            | Self::UnknownChannel
-            | Self::NotATextChannel
-            | Self::ForumNeedsThreads
-            | Self::InvalidFilter
-            | Self::InvalidArguments
-            | Self::MissingMessageContentIntent
-            | Self::DceCannotReadMessage
-            | Self::OutputUnreadable
-            | Self::MessageTooLarge
-            | Self::ImportInterrupted
-            | Self::DatabaseRefused
-            | Self::DceFailed => false,
-        }
+                | Self::DiscordUnavailable
+                | Self::DiskFull
+                | Self::DceCrashed
+                | Self::DceMissing
+                | Self::OutputTruncated
+                | Self::Stalled
+                | Self::Timeout
+                | Self::LeaseExpired
+                | Self::DatabaseUnavailable
+                | Self::DatabaseReadOnly
+                | Self::WorkerError
+        )
     }
 }
 

@@ -4,60 +4,34 @@
 
 use serde_json::{Value, json};
 
+use super::sentences::sentences;
 use crate::ids::Snowflake;
 
-/// Declares the warnings once: code, message, action.
-macro_rules! warnings {
-    ($($(#[$doc:meta])* $name:ident = $code:literal, $message:literal, $action:literal;)*) => {
-        /// A class of warnings. Clients and tables see its code.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-        pub enum WarningKind {
-            $($(#[$doc])* $name,)*
-        }
-
-        impl WarningKind {
-            pub const ALL: &'static [Self] = &[$(Self::$name,)*];
-
-            /// The stable code, e.g. `content_blank`.
-            pub const fn code(self) -> &'static str {
-                match self { $(Self::$name => $code,)* }
-            }
-
-            /// One sentence about the finding.
-            pub const fn message(self) -> &'static str {
-                match self { $(Self::$name => $message,)* }
-            }
-
-            /// The remedy.
-            pub const fn action(self) -> &'static str {
-                match self { $(Self::$name => $action,)* }
-            }
-        }
-    };
-}
-
-warnings! {
-    /// Messages of people without text or any other content.
-    ContentBlank = "content_blank",
-        "Messages written by people are blank.",
-        "Enable the Message Content intent for the bot in Discord's developer portal, delete these messages from the archive, then export again. Polls look the same and remain blank: DiscordChatExporter does not export them.";
-    ReactionUsersMissing = "reaction_users_missing",
-        "Some reactions list fewer users than they count.",
-        "If Discord refused a list for a while, delete these messages from the archive, then export again. Super reactions can be counted without being listed.";
-    /// Characters were replaced by U+FFFD.
-    Repaired = "repaired",
-        "Some messages held characters that Postgres cannot store; each was replaced by U+FFFD.",
-        "Nothing to do: these are NUL and unpaired surrogates.";
-    /// No message arrived, and DCE reported no reason.
-    EmptyWithoutReason = "empty_without_reason",
-        "The export completed without a single message, and Discord gave no reason.",
-        "If there should be messages in this range, give the bot the permission Read Message History: without it Discord answers with an empty list.";
-    MessageShortened = "message_shortened",
-        "Messages larger than 16 MB were stored without the users of their reactions.",
-        "Nothing to do: all their other parts are kept, and each reaction still has its count.";
-    ErasedMessages = "erased_messages",
-        "Some messages were skipped because they, their author or their channel were erased from this archive.",
-        "Nothing to do if that is intended. To archive them again, delete the row from the table erasures, then export again.";
+sentences! {
+    /// A class of warnings. Clients and tables see its code.
+    WarningKind {
+        /// Messages of people without text or any other content.
+        ContentBlank = "content_blank",
+            "Messages written by people are blank.",
+            "Enable the Message Content intent for the bot in Discord's developer portal, delete these messages from the archive, then export again. Polls look the same and remain blank: DiscordChatExporter does not export them.";
+        ReactionUsersMissing = "reaction_users_missing",
+            "Some reactions list fewer users than they count.",
+            "If Discord refused a list for a while, delete these messages from the archive, then export again. Super reactions can be counted without being listed.";
+        /// Characters were replaced by U+FFFD.
+        Repaired = "repaired",
+            "Some messages held characters that Postgres cannot store; each was replaced by U+FFFD.",
+            "Nothing to do: these are NUL and unpaired surrogates.";
+        /// No message arrived, and DCE reported no reason.
+        EmptyWithoutReason = "empty_without_reason",
+            "The export completed without a single message, and Discord gave no reason.",
+            "If there should be messages in this range, give the bot the permission Read Message History: without it Discord answers with an empty list.";
+        MessageShortened = "message_shortened",
+            "Messages larger than 16 MB were stored without the users of their reactions.",
+            "Nothing to do: all their other parts are kept, and each reaction still has its count.";
+        ErasedMessages = "erased_messages",
+            "Some messages were skipped because they, their author or their channel were erased from this archive.",
+            "Nothing to do if that is intended. To archive them again, delete the row from the table erasures, then export again.";
+    }
 }
 
 impl WarningKind {

@@ -43,10 +43,10 @@ async fn an_import_is_an_export_whose_runs_run_from_the_beginning() {
     let job_id = Uuid::now_v7();
     let first = store.begin(&file(job_id, "a.json", 1)).await;
     let export = export::find(&store.pool, job_id).await.unwrap().unwrap();
-    assert_eq!((export.status.as_str(), export.channel_id.as_deref()), ("running", Some("1")));
-    assert_eq!(export.options["source_complete"], "unknown");
-    assert_eq!((export.runs[0].kind.as_str(), export.runs[0].source.as_str()), ("import", "a.json"));
-    assert!(export.requested_by.is_none() && export.blocker.is_none());
+    assert_eq!((export.row.status.as_str(), export.row.channel_id.as_deref()), ("running", Some("1")));
+    assert_eq!(export.row.options["source_complete"], "unknown");
+    assert_eq!((export.runs[0].row.kind.as_str(), export.runs[0].row.source.as_str()), ("import", "a.json"));
+    assert!(export.row.requested_by.is_none() && export.blocker.is_none());
 
     let second = store.begin(&file(job_id, "b.json", 2)).await;
     assert_eq!(imports::complete(&store.pool, &first.fence).await.unwrap(), Completed);
@@ -55,8 +55,8 @@ async fn an_import_is_an_export_whose_runs_run_from_the_beginning() {
     assert_eq!(imports::fail(&store.pool, &second.fence, &damaged).await.unwrap(), Failed);
 
     let export = export::find(&store.pool, job_id).await.unwrap().unwrap();
-    assert_eq!((export.status.as_str(), export.channel_id), ("failed", None), "of two channels");
-    let error = export.error.unwrap();
+    assert_eq!((export.row.status.as_str(), export.row.channel_id), ("failed", None), "of two channels");
+    let error = export.row.error.unwrap();
     assert_eq!((&error["code"], &error["retryable"]), (&"output_truncated".into(), &false.into()));
     assert_eq!(error["channel_id"], "2");
     assert_eq!(store.count("SELECT count(*) FROM apalis.jobs").await, 0, "nothing was queued");
@@ -105,8 +105,8 @@ async fn an_import_whose_lease_expires_fails_and_is_not_queued() {
     assert!(store.fetch("w").await.is_none());
 
     let export = export::find(&store.pool, job_id).await.unwrap().unwrap();
-    assert_eq!((export.status.as_str(), export.message_count), ("failed", 5));
-    let error = export.error.unwrap();
+    assert_eq!((export.row.status.as_str(), export.runs[0].row.message_count), ("failed", 5));
+    let error = export.row.error.unwrap();
     assert_eq!(error["code"], "import_interrupted");
     assert!(error["action"].as_str().unwrap().contains("dce-worker import"));
     let beats = heartbeat(&store.pool, OWNER, &[(run.fence.run_id, 1)]).await.unwrap();

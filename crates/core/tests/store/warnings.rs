@@ -39,11 +39,12 @@ impl Store {
             .fetch_one(&self.pool)
             .await
             .unwrap();
-        if shown.finished_at.is_some() {
-            assert_eq!(stored, shown.warnings, "settled at the end");
+        if shown.row.finished_at.is_some() {
+            assert_eq!(stored, export::warnings(&shown.runs), "settled at the end");
         }
-        let run = shown.runs.into_iter().find(|view| view.id == run.fence.run_id).unwrap();
-        (run.warnings, shown.warnings)
+        let warnings = export::warnings(&shown.runs);
+        let run = shown.runs.into_iter().find(|shown| shown.row.id == run.fence.run_id).unwrap();
+        (run.row.warnings, warnings)
     }
 }
 

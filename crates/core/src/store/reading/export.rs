@@ -12,9 +12,22 @@ const LAST_ATTEMPTS: i32 = 10;
 /// Characters that are read from the end of a failed attempt's stderr.
 const STDERR_TAIL_CHARS: i32 = 2000;
 
-/// An export with its runs; field names are column names.
 #[derive(Debug, Clone)]
 pub struct ExportWithRuns {
+    pub row: ExportRow,
+    pub runs: Vec<RunWithAttempts>,
+    pub blocker: Option<Blocker>,
+}
+
+#[derive(Debug, Clone)]
+pub struct RunWithAttempts {
+    pub row: RunRow,
+    pub attempts: Vec<Attempt>,
+}
+
+/// An export; field names are column names.
+#[derive(Debug, Clone)]
+pub struct ExportRow {
     pub job_id: Uuid,
     pub status: String,
     pub channel_id: Option<String>,
@@ -23,15 +36,8 @@ pub struct ExportWithRuns {
     pub format: String,
     pub media: bool,
     pub options: serde_json::Value,
-    pub message_count: i64,
-    pub inserted_count: i64,
-    pub updated_count: i64,
-    pub repaired_count: i64,
-    pub bytes_read: i64,
-    pub blocker: Option<Blocker>,
     pub duration_ms: Option<i64>,
     pub error: Option<serde_json::Value>,
-    pub warnings: serde_json::Value,
     pub request_id: Option<String>,
     pub requested_by: Option<String>,
     pub version: i64,
@@ -39,14 +45,15 @@ pub struct ExportWithRuns {
     pub created_at: DateTime<Utc>,
     pub started_at: Option<DateTime<Utc>>,
     pub finished_at: Option<DateTime<Utc>>,
-    pub runs: Vec<RunWithAttempts>,
+    /// Whether a pending run is due.
+    pub any_due: bool,
     /// The database's time of the read.
     pub read_at: DateTime<Utc>,
 }
 
-/// One channel of an export.
+/// One channel of an export; field names are column names.
 #[derive(Debug, Clone)]
-pub struct RunWithAttempts {
+pub struct RunRow {
     pub id: Uuid,
     pub kind: String,
     pub source: String,
@@ -69,7 +76,6 @@ pub struct RunWithAttempts {
     pub created_at: DateTime<Utc>,
     pub started_at: Option<DateTime<Utc>>,
     pub finished_at: Option<DateTime<Utc>>,
-    pub attempts: Vec<Attempt>,
     /// Total duration of all attempts so far; `None` unless the run is running.
     pub running_seconds: Option<f64>,
 }
@@ -90,25 +96,31 @@ pub struct Attempt {
     pub stderr_tail: Option<String>,
 }
 
-impl RunWithAttempts {
-    /// The warnings of the run, each with its channel.
-    fn warnings_with_channel(&self) -> impl Iterator<Item = serde_json::Value> {
-        self.warnings.as_array().into_iter().flatten().map(|warning| {
+/// Sums a count over the runs.
+pub fn total(runs: &[RunWithAttempts], count: fn(&RunRow) -> i64) -> i64 {
+    runs.iter().map(|run| count(&run.row)).sum()
+}
+
+/// The warnings of the runs, each with its channel.
+pub fn warnings(runs: &[RunWithAttempts]) -> serde_json::Value {
+    let warnings = runs.iter().flat_map(|RunWithAttempts { row, .. }| {
+        row.warnings.as_array().into_iter().flatten().map(|warning| {
             let mut warning = warning.clone();
             if let Some(fields) = warning.as_object_mut() {
-                fields.insert("channel_id".to_owned(), self.channel_id.as_deref().into());
+                fields.insert("channel_id".to_owned(), row.channel_id.as_deref().into());
             }
             warning
         })
-    }
+    });
+    warnings.collect()
 }
 
 /// Finds an export with its runs, in one snapshot, and the blocker of its due runs.
 pub async fn find(pool: &PgPool, job_id: Uuid) -> Result<Option<ExportWithRuns>, StoreError> {
     // On a busy machine the session's idle limit may end the transaction between two statements.
     repeated(move || async move {
-        let Some(Snapshot { mut export, any_due }) = read(pool, job_id).await? else { return Ok(None) };
-        if any_due {
+        let Some(mut export) = read(pool, job_id).await? else { return Ok(None) };
+        if export.row.any_due {
             export.blocker = ServiceState::read(pool).await?.blocker();
         }
         Ok(Some(export))
@@ -116,18 +128,12 @@ pub async fn find(pool: &PgPool, job_id: Uuid) -> Result<Option<ExportWithRuns>,
     .await
 }
 
-/// The state that one transaction sees.
-struct Snapshot {
-    export: ExportWithRuns,
-    /// Whether a pending run is due.
-    any_due: bool,
-}
-
-async fn read(pool: &PgPool, job_id: Uuid) -> Result<Option<Snapshot>, StoreError> {
+async fn read(pool: &PgPool, job_id: Uuid) -> Result<Option<ExportWithRuns>, StoreError> {
     let mut tx = pool.begin().await?;
     // Export and runs are two statements: without one snapshot a run could end between them.
     sqlx::query!("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY").execute(&mut *tx).await?;
-    let Some(export) = sqlx::query!(
+    let Some(row) = sqlx::query_as!(
+        ExportRow,
         r#"SELECT job_id, status, channel_id, start_at, end_at, format, media, options, duration_ms, error,
                   request_id, requested_by, version, cancel_requested_at, created_at, started_at, finished_at,
                   EXISTS (SELECT FROM export_channels r WHERE r.job_id = exports.job_id AND r.status = 'pending'
@@ -143,40 +149,12 @@ async fn read(pool: &PgPool, job_id: Uuid) -> Result<Option<Snapshot>, StoreErro
     };
     let runs = runs(&mut tx, job_id).await?;
     tx.commit().await?;
-    let sum = |count: fn(&RunWithAttempts) -> i64| runs.iter().map(count).sum();
-    let view = ExportWithRuns {
-        job_id: export.job_id,
-        status: export.status,
-        channel_id: export.channel_id,
-        start_at: export.start_at,
-        end_at: export.end_at,
-        format: export.format,
-        media: export.media,
-        options: export.options,
-        message_count: sum(|run| run.message_count),
-        inserted_count: sum(|run| run.inserted_count),
-        updated_count: sum(|run| run.updated_count),
-        repaired_count: sum(|run| run.repaired_count),
-        bytes_read: sum(|run| run.bytes_read),
-        blocker: None,
-        duration_ms: export.duration_ms,
-        error: export.error,
-        warnings: runs.iter().flat_map(RunWithAttempts::warnings_with_channel).collect(),
-        request_id: export.request_id,
-        requested_by: export.requested_by,
-        version: export.version,
-        cancel_requested_at: export.cancel_requested_at,
-        created_at: export.created_at,
-        started_at: export.started_at,
-        finished_at: export.finished_at,
-        runs,
-        read_at: export.read_at,
-    };
-    Ok(Some(Snapshot { export: view, any_due: export.any_due }))
+    Ok(Some(ExportWithRuns { row, runs, blocker: None }))
 }
 
 async fn runs(connection: &mut PgConnection, job_id: Uuid) -> Result<Vec<RunWithAttempts>, StoreError> {
-    let rows = sqlx::query!(
+    let rows = sqlx::query_as!(
+        RunRow,
         r#"SELECT id, kind, source, channel_id, status, attempt, failures, max_attempts,
                   CASE WHEN status = 'pending' AND attempt > 0 THEN run_at END AS next_attempt_at,
                   message_count, inserted_count, updated_count, repaired_count, bytes_read,
@@ -206,29 +184,7 @@ async fn runs(connection: &mut PgConnection, job_id: Uuid) -> Result<Vec<RunWith
     let runs = rows.into_iter().map(|row| RunWithAttempts {
         // Both lists are ordered by the run's id.
         attempts: std::iter::from_fn(|| attempts.next_if(|attempt| attempt.run_id == row.id)).collect(),
-        id: row.id,
-        kind: row.kind,
-        source: row.source,
-        channel_id: row.channel_id,
-        status: row.status,
-        attempt: row.attempt,
-        failures: row.failures,
-        max_attempts: row.max_attempts,
-        next_attempt_at: row.next_attempt_at,
-        message_count: row.message_count,
-        inserted_count: row.inserted_count,
-        updated_count: row.updated_count,
-        repaired_count: row.repaired_count,
-        bytes_read: row.bytes_read,
-        first_message_id: row.first_message_id,
-        last_message_id: row.last_message_id,
-        newest_at: row.newest_at,
-        error: row.error,
-        warnings: row.warnings,
-        created_at: row.created_at,
-        started_at: row.started_at,
-        finished_at: row.finished_at,
-        running_seconds: row.running_seconds,
+        row,
     });
     Ok(runs.collect())
 }

@@ -12,31 +12,6 @@ use crate::store::StoreError;
 /// The version byte before a `jsonb` in binary form.
 const JSONB_VERSION: u8 = 1;
 
-/// A column of `messages`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Column {
-    ChannelId,
-    MessageId,
-    AuthorId,
-    /// At the time of the export.
-    AuthorName,
-    Content,
-    Timestamp,
-    /// An array as DCE wrote it.
-    Attachments,
-    /// An array as DCE wrote it.
-    Embeds,
-    /// The whole message as DCE wrote it.
-    Raw,
-    /// The export that inserted the message.
-    JobId,
-    /// The time of DCE's document.
-    ExportedAt,
-    InsertedAt,
-    /// The time at which an export found that Discord no longer has the message.
-    MissingSince,
-}
-
 /// The type of a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
@@ -46,53 +21,48 @@ enum Kind {
     Uuid,
 }
 
-impl Column {
-    /// All of them, in the order of the table.
-    pub const ALL: [Self; 13] = [
-        Self::ChannelId,
-        Self::MessageId,
-        Self::AuthorId,
-        Self::AuthorName,
-        Self::Content,
-        Self::Timestamp,
-        Self::Attachments,
-        Self::Embeds,
-        Self::Raw,
-        Self::JobId,
-        Self::ExportedAt,
-        Self::InsertedAt,
-        Self::MissingSince,
-    ];
+/// Declares the columns in the order of the table, with their names there and in the API.
+macro_rules! columns {
+    ($($(#[$doc:meta])* $column:ident = $name:literal: $kind:ident,)*) => {
+        /// A column of `messages`.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum Column { $($(#[$doc])* $column,)* }
 
-    /// The name, for clients as in the table.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::ChannelId => "channel_id",
-            Self::MessageId => "message_id",
-            Self::AuthorId => "author_id",
-            Self::AuthorName => "author_name",
-            Self::Content => "content",
-            Self::Timestamp => "timestamp",
-            Self::Attachments => "attachments",
-            Self::Embeds => "embeds",
-            Self::Raw => "raw",
-            Self::JobId => "job_id",
-            Self::ExportedAt => "exported_at",
-            Self::InsertedAt => "inserted_at",
-            Self::MissingSince => "missing_since",
-        }
-    }
+        impl Column {
+            pub const ALL: [Self; [$(Self::$column,)*].len()] = [$(Self::$column,)*];
 
-    const fn kind(self) -> Kind {
-        match self {
-            Self::ChannelId | Self::MessageId | Self::AuthorId | Self::AuthorName | Self::Content => {
-                Kind::Text
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$column => $name,)* }
             }
-            Self::Attachments | Self::Embeds | Self::Raw => Kind::Json,
-            Self::Timestamp | Self::ExportedAt | Self::InsertedAt | Self::MissingSince => Kind::Time,
-            Self::JobId => Kind::Uuid,
+
+            const fn kind(self) -> Kind {
+                match self { $(Self::$column => Kind::$kind,)* }
+            }
         }
-    }
+    };
+}
+
+columns! {
+    ChannelId = "channel_id": Text,
+    MessageId = "message_id": Text,
+    AuthorId = "author_id": Text,
+    /// At the time of the export.
+    AuthorName = "author_name": Text,
+    Content = "content": Text,
+    Timestamp = "timestamp": Time,
+    /// An array as DCE wrote it.
+    Attachments = "attachments": Json,
+    /// An array as DCE wrote it.
+    Embeds = "embeds": Json,
+    /// The whole message as DCE wrote it.
+    Raw = "raw": Json,
+    /// The export that inserted the message.
+    JobId = "job_id": Uuid,
+    /// The time of DCE's document.
+    ExportedAt = "exported_at": Time,
+    InsertedAt = "inserted_at": Time,
+    /// The time at which an export found that Discord no longer has the message.
+    MissingSince = "missing_since": Time,
 }
 
 /// A value, borrowed from the row that the server sent.
