@@ -5,3 +5,4 @@ pub mod launch;
 pub mod process;
 pub mod proxy;
 pub mod service;
+pub mod small_disk;

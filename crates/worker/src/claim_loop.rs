@@ -65,11 +65,11 @@ pub(crate) async fn claim_runs(
 pub(crate) async fn listen(context: Arc<WorkerContext>, wake: Arc<Notify>) {
     loop {
         match Listener::for_workers(&context.settings.database, &context.worker.id).await {
-            Ok(mut notices) => {
+            Ok(mut notifications) => {
                 wake.notify_one();
                 context.leases.heartbeat_now();
                 loop {
-                    match notices.recv().await {
+                    match notifications.recv().await {
                         Ok(Notification::NewTask) => wake.notify_one(),
                         Ok(Notification::CancelRequested(_)) => context.leases.heartbeat_now(),
                         Ok(Notification::ExportChanged(_)) => {} // of no interest to a worker
@@ -108,8 +108,8 @@ async fn claim_next(context: &Arc<WorkerContext>) -> Result<Option<(ClaimedRun, 
         return Ok(None);
     }
     let claimed = fetch_and_claim(context).await;
-    if let (BreakerState::HalfOpen(probe), Ok(None) | Err(_)) = (breaker, &claimed) {
-        in_time(context.breaker.return_probe(&context.control, probe)).await?;
+    if let (BreakerState::HalfOpen(permit), Ok(None) | Err(_)) = (breaker, &claimed) {
+        in_time(context.breaker.release_permit(&context.control, permit)).await?;
     }
     Ok(claimed?.map(|run| (run, breaker)))
 }

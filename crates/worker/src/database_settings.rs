@@ -21,16 +21,16 @@ pub(crate) struct DatabaseArguments {
 }
 
 impl DatabaseArguments {
-    pub(crate) fn url(&self, reader: &mut SettingsParser, remedy: &str) -> Option<DatabaseUrl> {
-        let url = reader.required("DATABASE_URL", self.database_url.clone(), remedy)?;
-        DatabaseUrl::parse(&url).map_err(|error| reader.mistake("DATABASE_URL", error)).ok()
+    pub(crate) fn url(&self, parser: &mut SettingsParser, remedy: &str) -> Option<DatabaseUrl> {
+        let url = parser.required("DATABASE_URL", self.database_url.clone(), remedy)?;
+        DatabaseUrl::parse(&url).map_err(|error| parser.mistake("DATABASE_URL", error)).ok()
     }
 
-    pub(crate) fn ingest_connections(&self, reader: &mut SettingsParser) -> Option<u32> {
-        reader.number("INGEST_CONNECTIONS", &self.ingest_connections, 1..=8)
+    pub(crate) fn ingest_connections(&self, parser: &mut SettingsParser) -> Option<u32> {
+        parser.number("INGEST_CONNECTIONS", &self.ingest_connections, 1..=8)
     }
 
-    pub(crate) fn migrate(&self, reader: &mut SettingsParser) -> Option<bool> {
-        reader.flag("MIGRATE_ON_START", &self.migrate_on_start)
+    pub(crate) fn migrate(&self, parser: &mut SettingsParser) -> Option<bool> {
+        parser.flag("MIGRATE_ON_START", &self.migrate_on_start)
     }
 }

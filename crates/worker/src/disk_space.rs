@@ -91,7 +91,8 @@ pub fn free_space(path: &Path) -> io::Result<ByteSize> {
 #[cfg(test)]
 mod tests {
     use std::fs;
-    use std::process::{Command, Stdio};
+
+    use dce_testkit::small_disk::SmallDisk;
 
     use super::*;
 
@@ -140,34 +141,10 @@ mod tests {
         assert_eq!(monitor.check(), DiskSpace::Enough);
     }
 
-    /// A small file system, which only root can mount.
-    struct SmallDisk(tempfile::TempDir);
-
-    impl SmallDisk {
-        fn mount() -> Option<Self> {
-            let folder = tempfile::tempdir().unwrap();
-            let mounted = Command::new("mount")
-                .args(["-t", "tmpfs", "-o", "size=8m", "tmpfs"])
-                .arg(folder.path())
-                .stderr(Stdio::null())
-                .status();
-            mounted.is_ok_and(|status| status.success()).then_some(Self(folder))
-        }
-    }
-
-    impl Drop for SmallDisk {
-        fn drop(&mut self) {
-            let _ = Command::new("umount").arg(self.0.path()).status();
-        }
-    }
-
     #[test]
     fn a_full_disk_is_low_until_space_is_free_again() {
-        let Some(disk) = SmallDisk::mount() else {
-            eprintln!("not run: only root can mount a small file system");
-            return;
-        };
-        let folder = disk.0.path();
+        let Some(disk) = SmallDisk::mount("8m") else { return };
+        let folder = disk.path();
         let monitor = DiskMonitor::new(folder.to_owned(), ByteSize(4 << 20));
         assert_eq!(monitor.check(), DiskSpace::Enough);
         let filler = folder.join("filler");

@@ -29,7 +29,7 @@ fn main() -> ExitCode {
     }
     let CommandLine { command, raw } = parse_command_line();
     match command {
-        None => match Settings::read(raw, std::io::stdout().is_terminal()) {
+        None => match Settings::parse(raw, std::io::stdout().is_terminal()) {
             Ok(settings) => start_worker(settings),
             Err(mistakes) => reject_settings(&mistakes),
         },

@@ -46,7 +46,7 @@ pub enum Command {
     Import(ImportArguments),
 }
 
-/// The settings as text; parsed by [`Settings::read`]. Not `Debug`, because it contains secrets.
+/// The settings as text; parsed by [`Settings::parse`]. Not `Debug`, because it contains secrets.
 #[derive(Args)]
 pub struct RawSettings {
     #[command(flatten)]
@@ -114,36 +114,36 @@ pub struct Settings {
 
 impl Settings {
     /// Parses all settings, or reports every mistake. `terminal`: the log goes to a terminal.
-    pub fn read(raw: RawSettings, terminal: bool) -> Result<Self, Mistakes> {
-        let mut reader = SettingsParser::default();
-        let settings = Self::read_with(&mut reader, raw, terminal);
-        reader.finish(settings)
+    pub fn parse(raw: RawSettings, terminal: bool) -> Result<Self, Mistakes> {
+        let mut parser = SettingsParser::default();
+        let settings = Self::parse_with(&mut parser, raw, terminal);
+        parser.finish(settings)
     }
 
-    fn read_with(reader: &mut SettingsParser, raw: RawSettings, terminal: bool) -> Option<Self> {
+    fn parse_with(parser: &mut SettingsParser, raw: RawSettings, terminal: bool) -> Option<Self> {
         // Every setting is read before the first missing one returns, so that all mistakes are reported.
-        let database = raw.database.url(reader, "set it to the URL of your Postgres, postgres://…");
-        let token = reader.required(
+        let database = raw.database.url(parser, "set it to the URL of your Postgres, postgres://…");
+        let token = parser.required(
             "DISCORD_TOKEN",
             raw.discord_token,
             "set it to the bot's token from Discord's developer portal",
         );
-        let dce_bin = read_program(reader, &raw.dce_bin);
-        let work_dir = read_work_dir(reader, raw.work_dir);
-        let slots = reader.number("WORKER_CONCURRENCY", &raw.worker_concurrency, 1..=64);
-        let ingest_connections = raw.database.ingest_connections(reader);
-        let min_free_disk = reader.size("MIN_FREE_DISK", &raw.min_free_disk, LEAST_DISK_LIMIT);
-        let attempt_disk_limit = reader.size("ATTEMPT_DISK_LIMIT", &raw.attempt_disk_limit, LEAST_DISK_LIMIT);
+        let dce_bin = parse_program(parser, &raw.dce_bin);
+        let work_dir = parse_work_dir(parser, raw.work_dir);
+        let slots = parser.number("WORKER_CONCURRENCY", &raw.worker_concurrency, 1..=64);
+        let ingest_connections = raw.database.ingest_connections(parser);
+        let min_free_disk = parser.size("MIN_FREE_DISK", &raw.min_free_disk, LEAST_DISK_LIMIT);
+        let attempt_disk_limit = parser.size("ATTEMPT_DISK_LIMIT", &raw.attempt_disk_limit, LEAST_DISK_LIMIT);
         let export_timeout =
-            raw.export_timeout.map(|value| reader.duration("EXPORT_TIMEOUT", &value, TIMEOUTS));
-        let stall_timeout = reader.duration("STALL_TIMEOUT", &raw.stall_timeout, TIMEOUTS);
-        let shutdown_grace = reader.duration("SHUTDOWN_GRACE", &raw.shutdown_grace, GRACES);
+            raw.export_timeout.map(|value| parser.duration("EXPORT_TIMEOUT", &value, TIMEOUTS));
+        let stall_timeout = parser.duration("STALL_TIMEOUT", &raw.stall_timeout, TIMEOUTS);
+        let shutdown_grace = parser.duration("SHUTDOWN_GRACE", &raw.shutdown_grace, GRACES);
         let max_parallel_runs =
-            raw.max_parallel_runs.map(|value| reader.number("MAX_PARALLEL_RUNS", &value, 1..=10_000));
-        let migrate = raw.database.migrate(reader);
+            raw.max_parallel_runs.map(|value| parser.number("MAX_PARALLEL_RUNS", &value, 1..=10_000));
+        let migrate = raw.database.migrate(parser);
         let default_format = if terminal { LogFormat::Pretty } else { LogFormat::Json };
         let log_format =
-            raw.log_format.map_or(Some(default_format), |value| reader.parsed("LOG_FORMAT", &value));
+            raw.log_format.map_or(Some(default_format), |value| parser.parsed("LOG_FORMAT", &value));
         Some(Self {
             database: database?,
             token: SecretString::from(token?.trim()),
@@ -163,7 +163,7 @@ impl Settings {
     }
 }
 
-fn read_program(reader: &mut SettingsParser, program: &Path) -> Option<PathBuf> {
+fn parse_program(parser: &mut SettingsParser, program: &Path) -> Option<PathBuf> {
     let executable =
         program.metadata().is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0);
     if !executable {
@@ -171,21 +171,21 @@ fn read_program(reader: &mut SettingsParser, program: &Path) -> Option<PathBuf> 
             "is not an executable file ({}): install the DiscordChatExporter CLI there, or set DCE_BIN to its path",
             program.display()
         );
-        reader.mistake("DCE_BIN", remedy);
+        parser.mistake("DCE_BIN", remedy);
         return None;
     }
     // DCE runs in a folder of its own, where a relative path would mean another file. Links are not resolved: the program
     // looks for its files in the folder of the link.
-    std::path::absolute(program).map_err(|error| reader.mistake("DCE_BIN", error)).ok()
+    std::path::absolute(program).map_err(|error| parser.mistake("DCE_BIN", error)).ok()
 }
 
-fn read_work_dir(reader: &mut SettingsParser, work_dir: Option<PathBuf>) -> Option<PathBuf> {
+fn parse_work_dir(parser: &mut SettingsParser, work_dir: Option<PathBuf>) -> Option<PathBuf> {
     let work_dir = work_dir.unwrap_or_else(|| std::env::temp_dir().join("dce-worker"));
     if work_dir.to_str().is_none_or(|path| path.contains('%')) {
-        reader.mistake("WORK_DIR", "must be UTF-8 without %, because DiscordChatExporter expands % in paths");
+        parser.mistake("WORK_DIR", "must be UTF-8 without %, because DiscordChatExporter expands % in paths");
         return None;
     }
-    std::path::absolute(work_dir).map_err(|error| reader.mistake("WORK_DIR", error)).ok()
+    std::path::absolute(work_dir).map_err(|error| parser.mistake("WORK_DIR", error)).ok()
 }
 
 #[cfg(test)]
@@ -202,7 +202,7 @@ mod tests {
             "--dce-bin",
             "/bin/sh",
         ];
-        Settings::read(CommandLine::try_parse_from(complete.iter().chain(arguments)).unwrap().raw, false)
+        Settings::parse(CommandLine::try_parse_from(complete.iter().chain(arguments)).unwrap().raw, false)
     }
 
     #[test]

@@ -18,7 +18,7 @@ use crate::context::WorkerContext;
 pub enum BreakerState {
     /// Discord accepts the token: runs may start.
     Closed,
-    /// One run may start, to probe whether Discord accepts the token again. Returned if there is no run.
+    /// One run may start, to probe whether Discord accepts the token again. The permit is released if there is no run.
     HalfOpen(HalfOpenPermit),
     /// Discord rejected the token, and the next probe is not due.
     Open,
@@ -53,9 +53,9 @@ impl TokenBreaker {
             .map_or(BreakerState::Open, BreakerState::HalfOpen))
     }
 
-    /// Gives the probe back because there was no run to probe the token with.
-    pub async fn return_probe(&self, pool: &PgPool, probe: HalfOpenPermit) -> Result<(), StoreError> {
-        discord_tokens::release_permit(pool, &self.token, probe).await
+    /// Releases the permit because there was no run to probe the token with.
+    pub async fn release_permit(&self, pool: &PgPool, permit: HalfOpenPermit) -> Result<(), StoreError> {
+        discord_tokens::release_permit(pool, &self.token, permit).await
     }
 
     /// Records that Discord rejected the token. Returns `true` for the first run to report it.

@@ -1,17 +1,16 @@
 //! The limits of an attempt: stalls, its disk usage, the free space of the disk.
 
 use std::fs;
-use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use dce_standin::scenario::{Channel, Scenario};
 use dce_testkit::process::eventually;
 use dce_testkit::service::Service;
+use dce_testkit::small_disk::SmallDisk;
 use nix::sys::signal::kill;
 use nix::unistd::Pid;
 use serde_json::{Value, json};
 use sqlx::Executor;
-use tempfile::TempDir;
 
 use crate::archive::stored;
 
@@ -86,34 +85,10 @@ async fn an_attempt_over_its_disk_limit_stops_and_resumes_when_there_is_space() 
     assert_complete_at_the_second_attempt(&service, &job_id, 30_000).await;
 }
 
-/// A small file system, which only root can mount. Unmounted when dropped, even if it is in use.
-struct SmallDisk(TempDir);
-
-impl SmallDisk {
-    fn mount(size: &str) -> Option<Self> {
-        let folder = TempDir::new().unwrap();
-        let mounted = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"])
-            .arg(folder.path())
-            .stderr(Stdio::null())
-            .status();
-        mounted.is_ok_and(|status| status.success()).then_some(Self(folder))
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("--lazy").arg(self.0.path()).status();
-    }
-}
-
 #[tokio::test]
 async fn a_full_disk_stops_exports_until_there_is_space_again() {
-    let Some(disk) = SmallDisk::mount("64m") else {
-        eprintln!("not run: only root can mount a small disk");
-        return;
-    };
-    let (work_dir, filler) = (disk.0.path().join("work"), disk.0.path().join("filler"));
+    let Some(disk) = SmallDisk::mount("64m") else { return };
+    let (work_dir, filler) = (disk.path().join("work"), disk.path().join("filler"));
     let channel = Channel::generated(3000, 1).rate(300);
     let mut service = Service::api_only(&Scenario::new().channel("1", channel), &[]).await;
     let settings = [("WORK_DIR", work_dir.to_str().unwrap()), ("MIN_FREE_DISK", "32MB")];

@@ -64,27 +64,27 @@ pub struct ImportSettings {
 impl ImportArguments {
     /// Parses all settings, or reports every mistake. `terminal`: the log goes to a terminal.
     pub fn settings(&self, terminal: bool) -> Result<ImportSettings, Mistakes> {
-        let mut reader = SettingsParser::default();
-        let settings = self.read_with(&mut reader, terminal);
-        reader.finish(settings)
+        let mut parser = SettingsParser::default();
+        let settings = self.parse_with(&mut parser, terminal);
+        parser.finish(settings)
     }
 
-    fn read_with(&self, reader: &mut SettingsParser, terminal: bool) -> Option<ImportSettings> {
+    fn parse_with(&self, parser: &mut SettingsParser, terminal: bool) -> Option<ImportSettings> {
         let raw = &self.raw;
         let database = if self.dry_run {
             Some(None)
         } else {
             raw.database
-                .url(reader, "set it to the URL of the Postgres to import into, postgres://…")
+                .url(parser, "set it to the URL of the Postgres to import into, postgres://…")
                 .map(Some)
         };
-        let ingest_connections = raw.database.ingest_connections(reader);
-        let migrate = raw.database.migrate(reader);
+        let ingest_connections = raw.database.ingest_connections(parser);
+        let migrate = raw.database.migrate(parser);
         let default_format = if terminal { LogFormat::Pretty } else { LogFormat::Json };
         let log_format =
-            raw.log_format.as_ref().map_or(Some(default_format), |value| reader.parsed("LOG_FORMAT", value));
+            raw.log_format.as_ref().map_or(Some(default_format), |value| parser.parsed("LOG_FORMAT", value));
         if self.keep_versions && self.on_conflict == OnConflict::Ignore {
-            reader.mistake("--keep-versions", "needs --on-conflict update, because ignore replaces nothing");
+            parser.mistake("--keep-versions", "needs --on-conflict update, because ignore replaces nothing");
         }
         Some(ImportSettings {
             database: database?,
