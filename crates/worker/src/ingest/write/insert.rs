@@ -1,10 +1,11 @@
 //! Writes a batch's rows in the caller's transaction.
 
 use dce_core::store::StoreError;
-use dce_core::store::batches::{copy, missing};
+use dce_core::store::batches::missing;
 use dce_ingest::copy::batch::SealedBatch;
 use sqlx::postgres::PgConnection;
 
+use super::copy;
 use super::existing_rows::BatchDiff;
 
 /// How new messages are inserted.

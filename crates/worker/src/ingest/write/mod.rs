@@ -3,6 +3,7 @@
 mod batch_writer;
 mod channel;
 pub mod checkpoint;
+mod copy;
 mod erasure;
 pub mod error;
 mod existing_rows;

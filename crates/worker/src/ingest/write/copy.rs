@@ -1,38 +1,36 @@
-//! Writing of a batch's rows: COPY into the table, or into a staging table and from there where some are archived already.
+//! Writes COPY streams: into `messages`, or into a staging table and from there if some of the rows exist. The only SQL on our
+//! tables outside core's store: the ingest's encoder decides the columns.
 
 use std::sync::LazyLock;
 
+use dce_core::store::StoreError;
+use dce_ingest::copy::batch::COLUMNS;
 use sqlx::AssertSqlSafe;
 use sqlx::postgres::PgConnection;
-
-use crate::store::StoreError;
-
-/// The columns of a batch's rows, in the order of its binary COPY streams.
-pub const COPY_COLUMNS: &str = r#"channel_id, message_id, author_id, author_name, content, "timestamp", attachments, embeds, raw, job_id, exported_at"#;
 
 /// Size of the pieces in which COPY data is sent: the client copies each piece once more.
 const PIECE: usize = 64 << 10;
 
 static COPY: LazyLock<String> =
-    LazyLock::new(|| format!("COPY messages ({COPY_COLUMNS}) FROM STDIN (FORMAT binary)"));
+    LazyLock::new(|| format!("COPY messages ({COLUMNS}) FROM STDIN (FORMAT binary)"));
 
 static COPY_STAGED: LazyLock<String> =
-    LazyLock::new(|| format!("COPY staged_messages ({COPY_COLUMNS}) FROM STDIN (FORMAT binary)"));
+    LazyLock::new(|| format!("COPY staged_messages ({COLUMNS}) FROM STDIN (FORMAT binary)"));
 
 static MERGE: LazyLock<String> = LazyLock::new(|| {
     format!(
-        "INSERT INTO messages ({COPY_COLUMNS}) SELECT {COPY_COLUMNS} FROM staged_messages
+        "INSERT INTO messages ({COLUMNS}) SELECT {COLUMNS} FROM staged_messages
          ON CONFLICT (channel_id, message_id) DO NOTHING"
     )
 });
 
 /// Inserts the rows of a binary COPY stream, or none of them if one exists already (23505). Returns their number.
-pub async fn insert(connection: &mut PgConnection, stream: &[u8]) -> Result<u64, StoreError> {
+pub(super) async fn insert(connection: &mut PgConnection, stream: &[u8]) -> Result<u64, StoreError> {
     copy(connection, &COPY, stream).await
 }
 
 /// Copies the rows of a binary COPY stream into a temporary table of this session, which COMMIT empties.
-pub async fn stage(connection: &mut PgConnection, stream: &[u8]) -> Result<(), StoreError> {
+pub(super) async fn stage(connection: &mut PgConnection, stream: &[u8]) -> Result<(), StoreError> {
     // Not checked at compile time, like the statements that use the table: only the session has it.
     sqlx::query("CREATE TEMP TABLE IF NOT EXISTS staged_messages (LIKE messages INCLUDING DEFAULTS) ON COMMIT DELETE ROWS")
         .execute(&mut *connection)
@@ -42,14 +40,14 @@ pub async fn stage(connection: &mut PgConnection, stream: &[u8]) -> Result<(), S
 }
 
 /// Inserts the staged rows that are not archived. Returns their number.
-pub async fn insert_staged(connection: &mut PgConnection) -> Result<u64, StoreError> {
+pub(super) async fn insert_staged(connection: &mut PgConnection) -> Result<u64, StoreError> {
     let inserted = sqlx::query(AssertSqlSafe(MERGE.as_str())).execute(connection).await?;
     Ok(inserted.rows_affected())
 }
 
 /// Replaces archived messages by newer staged rows, and keeps the replaced versions if requested. `job_id` and `inserted_at`
 /// remain those of the insertion. Returns the number of messages replaced.
-pub async fn replace_with_staged(
+pub(super) async fn replace_with_staged(
     connection: &mut PgConnection,
     keep_versions: bool,
 ) -> Result<u64, StoreError> {
