@@ -42,6 +42,13 @@ fn decode<T: DeserializeOwned>(kind: &str, text: &str) -> Option<T> {
     (its_kind == kind).then_some(position)
 }
 
+/// Truncates a page that was read with one row more than `limit`. Returns its last row if another page follows.
+pub fn truncate<T>(rows: &mut Vec<T>, limit: u32) -> Option<&T> {
+    let has_more = rows.len() > limit as usize;
+    rows.truncate(limit as usize);
+    rows.last().filter(|_| has_more)
+}
+
 /// Adds the header `Link` (RFC 8288) with the relation `next`: the same request with this cursor. Clients follow it
 /// without knowing its content.
 pub fn link_next_page(response: &mut HttpResponseBuilder, request: &HttpRequest, cursor: &str) {

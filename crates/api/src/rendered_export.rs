@@ -5,13 +5,11 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::TimeDelta;
 use dce_core::export::state::ExportStatus;
-use dce_core::store::reading::export;
-use serde::Serialize;
+use dce_core::store::reading;
 use sha2::{Digest, Sha256};
-use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::wire::export::ExportWithRuns;
+use crate::wire::export::{Export, ExportLinks, ExportWithRuns};
 
 /// Bytes of the hash in an ETag.
 const ETAG_BYTES: usize = 8;
@@ -19,52 +17,6 @@ const ETAG_BYTES: usize = 8;
 const AGE_STEP: TimeDelta = TimeDelta::seconds(10);
 /// Maximum polling interval, in seconds.
 const MAX_INTERVAL: u32 = 5;
-
-/// An export with its runs and links.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct Export {
-    #[serde(flatten)]
-    pub export: ExportWithRuns,
-    /// Related resources and possible actions.
-    pub links: ExportLinks,
-}
-
-/// Paths related to an export. Actions that its state does not allow are absent.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-pub struct ExportLinks {
-    /// The export itself.
-    #[serde(rename = "self")]
-    pub itself: String,
-    /// Live events.
-    pub events: String,
-    /// The messages that the export covers.
-    pub messages: String,
-    /// POST cancels the export.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub cancel: Option<String>,
-    /// POST retries failed and cancelled runs.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub retry: Option<String>,
-}
-
-impl ExportLinks {
-    fn new(export: &ExportWithRuns) -> Self {
-        let itself = format!("/exports/{}", export.job_id);
-        let is_final = ExportStatus::parse(&export.status).is_some_and(ExportStatus::is_final);
-        let cancelling = !is_final && export.cancel_requested_at.is_some();
-        let ended = |status: &str| matches!(status, "failed" | "cancelled");
-        let is_import = export.runs.iter().any(|run| run.kind == "import");
-        let has_ended = export.runs.iter().any(|run| ended(&run.status));
-        let retry = !is_import && (cancelling || has_ended);
-        Self {
-            events: format!("{itself}/events"),
-            messages: format!("{itself}/messages"),
-            cancel: (!is_final && !cancelling).then(|| format!("{itself}/cancel")),
-            retry: retry.then(|| format!("{itself}/retry")),
-            itself,
-        }
-    }
-}
 
 /// One state of an export, serialized.
 #[derive(Debug, Clone)]
@@ -93,7 +45,7 @@ impl RenderedExport {
     ///
     /// # Errors
     /// Never for values from the database: all of them can be JSON.
-    pub fn new(export: export::ExportWithRuns) -> serde_json::Result<Self> {
+    pub fn new(export: reading::export::ExportWithRuns) -> serde_json::Result<Self> {
         let read_at = export.row.read_at;
         let mut export = ExportWithRuns::from(export);
         let links = ExportLinks::new(&export);

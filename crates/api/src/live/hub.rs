@@ -39,7 +39,7 @@ impl Hub {
         let first = async {
             for reads in 0.. {
                 changed.mark_unchanged();
-                if topic.is_deleted() || *stopped.borrow() {
+                if topic.history().is_deleted() || *stopped.borrow() {
                     return None;
                 }
                 // A snapshot that was read since then is recent enough, even if its id is lower.

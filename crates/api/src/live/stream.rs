@@ -59,7 +59,7 @@ impl EventStream {
             if let Some(part) = self.parts.pop() {
                 return Some(part);
             }
-            if self.is_over || *self.stopped.borrow() || self.topic.is_deleted() {
+            if self.is_over || *self.stopped.borrow() || self.topic.history().is_deleted() {
                 return None;
             }
             self.changed.mark_unchanged(); // a later change wakes the select below

@@ -49,10 +49,6 @@ impl Topic {
         self.changed.send_replace(());
     }
 
-    pub(super) fn is_deleted(&self) -> bool {
-        self.history().is_deleted()
-    }
-
     pub(super) fn next(&self, position: &mut ClientPosition) -> Option<NextEvent> {
         self.history().next(position)
     }

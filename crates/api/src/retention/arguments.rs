@@ -128,25 +128,22 @@ mod tests {
     use super::*;
 
     #[derive(Parser)]
-    struct Prune {
+    struct Line<A: Args> {
         #[command(flatten)]
-        arguments: PruneArguments,
+        arguments: A,
     }
 
-    #[derive(Parser)]
-    struct Purge {
-        #[command(flatten)]
-        arguments: PurgeArguments,
+    fn parse<A: Args>(line: &str) -> Result<A, String> {
+        let parsed = Line::try_parse_from(line.split_whitespace()).map_err(|error| error.to_string())?;
+        Ok(parsed.arguments)
     }
 
     fn prune(line: &str) -> Result<PruneSettings, String> {
-        let parsed = Prune::try_parse_from(line.split_whitespace()).map_err(|error| error.to_string())?;
-        parsed.arguments.settings().map_err(|mistakes| mistakes.to_string())
+        parse::<PruneArguments>(line)?.settings().map_err(|mistakes| mistakes.to_string())
     }
 
     fn purge(line: &str) -> Result<PurgeSettings, String> {
-        let parsed = Purge::try_parse_from(line.split_whitespace()).map_err(|error| error.to_string())?;
-        parsed.arguments.settings().map_err(|mistakes| mistakes.to_string())
+        parse::<PurgeArguments>(line)?.settings().map_err(|mistakes| mistakes.to_string())
     }
 
     #[test]

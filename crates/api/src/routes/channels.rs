@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde_json::json;
 use utoipa::ToSchema;
 
-use crate::pagination::{CURSOR, encode_cursor, link_next_page, read_cursor};
+use crate::pagination::{CURSOR, encode_cursor, link_next_page, read_cursor, truncate};
 use crate::problem::{Code, Problem};
 use crate::query_string::QueryString;
 use crate::state::{AppState, in_time};
@@ -54,12 +54,9 @@ pub(super) async fn list(request: HttpRequest, state: web::Data<AppState>) -> Re
     let limit = query.number("limit", 1..=1000).unwrap_or(DEFAULT_LIMIT);
     let after: Option<Snowflake> = read_cursor(&mut query, CURSOR_KIND);
     query.finish()?;
-    // One more than the page holds shows whether there is another page.
     let found = channels::list(&state.pool, &filters, after, i64::from(limit) + 1);
     let mut channels = in_time(found).await?;
-    let has_more = channels.len() > limit as usize;
-    channels.truncate(limit as usize);
-    let last = channels.last().filter(|_| has_more);
+    let last = truncate(&mut channels, limit);
     let next_cursor = last.map(|channel| encode_cursor(CURSOR_KIND, &channel.channel_id));
     let mut response = HttpResponse::Ok();
     if let Some(cursor) = &next_cursor {

@@ -1,29 +1,28 @@
-//! Why exports do not go on.
+//! What keeps exports from progressing.
 
 use dce_core::store::reading::blockers;
 
 use super::body;
 
 body! {
-    /// Something that keeps runs from starting until somebody does something about it.
+    /// A condition that keeps runs from starting until somebody resolves it.
     #[schema(as = Obstacle)]
     Blocker from blocker: blockers::Blocker {
-        /// `database_read_only`, `no_worker`, or that of the failure which the workers met; never changes.
+        /// `database_read_only`, `no_worker`, or the code of the failure that the workers encountered. Codes never change.
         code: &'static str,
-        /// What is the matter, one sentence.
+        /// What is wrong, in one sentence.
         message: &'static str,
-        /// What to do about it, and what happens by itself.
+        /// The remedy, and what the service does on its own.
         action: &'static str,
     }
 }
 
 body! {
-    /// An obstacle and how far it reaches.
+    /// A blocker and the number of workers it affects.
     ReadinessProblem from problem: blockers::Problem {
-        /// What it is.
         #[serde(flatten)]
-        obstacle: Blocker = problem.blocker.into(),
-        /// How many of the live workers it keeps from starting runs; `None`: it is not a worker's.
+        blocker: Blocker = problem.blocker.into(),
+        /// How many live workers it keeps from starting runs; absent if it does not concern single workers.
         #[serde(skip_serializing_if = "Option::is_none")]
         workers: Option<usize>,
     }

@@ -1,71 +1,119 @@
 //! One export in full.
 
 use chrono::{DateTime, Utc};
+use dce_core::export::state::ExportStatus;
 use dce_core::store::reading::export;
+use serde::Serialize;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::blocker::Blocker;
 use super::progress::Progress;
 use super::{all, body};
 
+/// An export with its runs and links.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Export {
+    #[serde(flatten)]
+    pub export: ExportWithRuns,
+    /// Related resources and possible actions.
+    pub links: ExportLinks,
+}
+
+/// Paths related to an export. Actions that its state does not allow are absent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct ExportLinks {
+    /// The export itself.
+    #[serde(rename = "self")]
+    pub itself: String,
+    /// Live events.
+    pub events: String,
+    /// The messages that the export covers.
+    pub messages: String,
+    /// POST cancels the export.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cancel: Option<String>,
+    /// POST retries failed and cancelled runs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retry: Option<String>,
+}
+
+impl ExportLinks {
+    pub fn new(export: &ExportWithRuns) -> Self {
+        let itself = format!("/exports/{}", export.job_id);
+        let is_final = ExportStatus::parse(&export.status).is_some_and(ExportStatus::is_final);
+        let cancelling = !is_final && export.cancel_requested_at.is_some();
+        let ended = |status: &str| matches!(status, "failed" | "cancelled");
+        let is_import = export.runs.iter().any(|run| run.kind == "import");
+        let has_ended = export.runs.iter().any(|run| ended(&run.status));
+        let retry = !is_import && (cancelling || has_ended);
+        Self {
+            events: format!("{itself}/events"),
+            messages: format!("{itself}/messages"),
+            cancel: (!is_final && !cancelling).then(|| format!("{itself}/cancel")),
+            retry: retry.then(|| format!("{itself}/retry")),
+            itself,
+        }
+    }
+}
+
 body! {
-    /// An export with its runs; field names are column names.
+    /// An export with its runs. Field names are column names.
     ExportWithRuns from export: export::ExportWithRuns {
-        /// Its id.
         job_id: Uuid,
         /// `pending`, `running`, `completed`, `failed` or `cancelled`: derived from the runs.
         status: String,
         /// The only channel of a single-channel export.
         channel_id: Option<String>,
-        /// From this moment on.
+        /// Only messages sent at or after this time.
         start_at: Option<DateTime<Utc>>,
-        /// Up to this moment, exclusive.
+        /// Only messages sent before this time.
         end_at: Option<DateTime<Utc>>,
         /// `Json`.
         format: String,
         /// Whether attachments are downloaded.
         media: bool,
-        /// What else was asked for.
+        /// Other options of the request.
         #[schema(value_type = Object)]
         options: serde_json::Value,
         /// Messages read and committed.
         message_count: i64 = export::total(&export.runs, |run| run.message_count),
-        /// New ones among them.
+        /// Messages that were new.
         inserted_count: i64 = export::total(&export.runs, |run| run.inserted_count),
-        /// Changed ones among them.
+        /// Messages that had changed and were replaced.
         updated_count: i64 = export::total(&export.runs, |run| run.updated_count),
         /// Messages with characters that Postgres cannot hold, replaced by U+FFFD.
         repaired_count: i64 = export::total(&export.runs, |run| run.repaired_count),
         /// Bytes of DCE's output read so far.
         bytes_read: i64 = export::total(&export.runs, |run| run.bytes_read),
-        /// How far it has come, and how fast.
+        /// Progress and speed.
         progress: Progress = Progress::new(&export.runs),
-        /// Why none of its runs that are due starts, if somebody has to do something about it; null while they wait for their
-        /// turn, and when none is due.
+        /// Why no due run of the export starts, if somebody has to resolve it. Null while the runs wait for their turn, and when
+        /// none is due.
         waiting: Option<Blocker> = export.blocker.map(Into::into),
-        /// From the first claim to the end; null until then.
+        /// Milliseconds from the first claim to the end; null until then.
         duration_ms: Option<i64>,
-        /// Of the first failed run: `code`, `message` (what happened), `action` (what to do), `channel_id`.
+        /// The error of the first failed run: `code`, `message` (what happened), `action` (the remedy), `channel_id`.
         #[schema(value_type = Option<Object>)]
         error: Option<serde_json::Value>,
-        /// Those of its runs, each with its `channel_id`.
+        /// The runs' warnings, each with its `channel_id`.
         #[schema(value_type = Vec<Object>)]
         warnings: serde_json::Value = export::warnings(&export.runs),
-        /// The request that created it.
+        /// Id of the request that created the export.
         request_id: Option<String>,
-        /// Name of the API key.
+        /// Name of the API key that created the export.
         requested_by: Option<String>,
-        /// Rises with every change of state.
+        /// Grows with every change of state.
         version: i64,
-        /// When a cancel was asked for.
+        /// When a cancel was requested.
         cancel_requested_at: Option<DateTime<Utc>>,
-        /// When it was submitted.
+        /// When the export was created.
         created_at: DateTime<Utc>,
-        /// First claim of any run.
+        /// When a worker first claimed one of the runs.
         started_at: Option<DateTime<Utc>>,
         /// When the last run ended.
         finished_at: Option<DateTime<Utc>>,
-        /// One for each channel.
+        /// One run for each channel.
         runs: Vec<Run> = all(export.runs),
     } else export.row
 }
@@ -73,32 +121,31 @@ body! {
 body! {
     /// One channel of an export.
     Run from run: export::RunWithAttempts {
-        /// Its id.
         id: Uuid,
         /// `channel`, `discovery` or `import`.
         kind: String,
-        /// The file that an import reads, as it was named; for an archive's member `archive.zip!/member`.
+        /// The file that an import reads, as the user named it; for a member of an archive `archive.zip!/member`.
         #[serde(skip_serializing_if = "String::is_empty")]
         source: String,
         /// The channel or thread.
         channel_id: Option<String>,
-        /// Where it stands.
+        /// `pending`, `running`, `completed`, `failed` or `cancelled`.
         status: String,
-        /// Tries so far.
+        /// Number of attempts so far.
         attempt: i32,
         /// Failures in a row without progress.
         failures: i32,
-        /// At so many it is given up; 0 for an import, which is tried once.
+        /// Value of `failures` at which the run fails for good; 0 for an import, which is attempted once.
         max_attempts: i32,
-        /// While it waits after a failure: not before.
+        /// Earliest time of the next attempt, while the run waits after a failure.
         next_attempt_at: Option<DateTime<Utc>>,
         /// Messages read and committed.
         message_count: i64,
-        /// New ones among them.
+        /// Messages that were new.
         inserted_count: i64,
-        /// Changed ones among them.
+        /// Messages that had changed and were replaced.
         updated_count: i64,
-        /// Repaired ones among them.
+        /// Messages with characters that Postgres cannot hold, replaced by U+FFFD.
         repaired_count: i64,
         /// Bytes of DCE's output read so far.
         bytes_read: i64,
@@ -106,47 +153,47 @@ body! {
         first_message_id: Option<String>,
         /// The newest message read.
         last_message_id: Option<String>,
-        /// When that one was written.
+        /// When the newest message was sent.
         newest_at: Option<DateTime<Utc>>,
-        /// The last failure: `code`, `message` (what happened), `action` (what to do), `retryable`.
+        /// The last failure: `code`, `message` (what happened), `action` (the remedy), `retryable`.
         #[schema(value_type = Option<Object>)]
         error: Option<serde_json::Value>,
-        /// What deserves a look.
+        /// Anomalies that did not stop the run.
         #[schema(value_type = Vec<Object>)]
         warnings: serde_json::Value,
-        /// With its export.
+        /// When the run was created.
         created_at: DateTime<Utc>,
-        /// First claim.
+        /// When a worker first claimed the run.
         started_at: Option<DateTime<Utc>>,
-        /// When it ended.
+        /// When the run ended.
         finished_at: Option<DateTime<Utc>>,
-        /// The last ten tries, the oldest of them first.
+        /// The last ten attempts, oldest first.
         attempts: Vec<Attempt> = all(run.attempts),
     } else run.row
 }
 
 body! {
-    /// One try at a run.
+    /// One attempt at a run.
     Attempt from attempt: export::Attempt {
-        /// Its number, from 1 on.
+        /// The attempt's number, starting at 1.
         attempt: i32,
-        /// The worker's id, new at every start of its process.
+        /// Id of the worker; a worker gets a new one at every start.
         worker: String,
-        /// The claim.
+        /// When the worker claimed the run.
         started_at: DateTime<Utc>,
-        /// Null while it goes on.
+        /// Null while the attempt is running.
         ended_at: Option<DateTime<Utc>>,
         /// `completed`, `failed`, `handed_back` (stopped in order, for another worker or a cancel) or `lease_expired`.
         outcome: Option<String>,
-        /// Why it did not complete: a code of the page about errors.
+        /// Why the attempt did not complete: a code from the page about errors.
         error_kind: Option<String>,
-        /// One line about it, in the words of whoever met it.
+        /// The original error text, one line.
         error_message: Option<String>,
-        /// Which DiscordChatExporter ran.
+        /// Version of DiscordChatExporter.
         dce_version: Option<String>,
-        /// Its exit code; null where a signal ended it or it never ran.
+        /// Exit code of DiscordChatExporter; null if a signal ended it or it never ran.
         exit_code: Option<i32>,
-        /// The end of what it said on stderr, if it failed; without the token.
+        /// The end of its stderr, if it failed, without the token.
         stderr_tail: Option<String>,
     }
 }

@@ -7,50 +7,49 @@ use uuid::Uuid;
 use super::body;
 
 body! {
-    /// An export without its runs; field names are column names.
+    /// An export without its runs. Field names are column names.
     ExportSummary from export: export_list::ExportSummary {
-        /// Its id.
         job_id: Uuid,
         /// `pending`, `running`, `completed`, `failed` or `cancelled`.
         status: String,
         /// The only channel of a single-channel export.
         channel_id: Option<String>,
-        /// From this moment on.
+        /// Only messages sent at or after this time.
         start_at: Option<DateTime<Utc>>,
-        /// Up to this moment, exclusive.
+        /// Only messages sent before this time.
         end_at: Option<DateTime<Utc>>,
         /// `Json`.
         format: String,
         /// Whether attachments are downloaded.
         media: bool,
-        /// What else was asked for.
+        /// Other options of the request.
         #[schema(value_type = Object)]
         options: serde_json::Value,
-        /// Messages read and committed, also of runs that are going on.
+        /// Messages read and committed, including those of active runs.
         message_count: i64,
-        /// New ones among them.
+        /// Messages that were new.
         inserted_count: i64,
-        /// Changed ones among them.
+        /// Messages that had changed and were replaced.
         updated_count: i64,
-        /// From the first claim to the end, in milliseconds; null until then.
+        /// Milliseconds from the first claim to the end; null until then.
         duration_ms: Option<i64>,
-        /// Of the first failed run: `code`, `message`, `action`, `channel_id`.
+        /// The error of the first failed run: `code`, `message`, `action`, `channel_id`.
         #[schema(value_type = Option<Object>)]
         error: Option<serde_json::Value>,
-        /// Those of its runs, each with its `channel_id`, as of its last change of state.
+        /// The runs' warnings as of the export's last change of state, each with its `channel_id`.
         #[schema(value_type = Vec<Object>)]
         warnings: serde_json::Value,
-        /// The request that created it.
+        /// Id of the request that created the export.
         request_id: Option<String>,
-        /// Name of the API key.
+        /// Name of the API key that created the export.
         requested_by: Option<String>,
-        /// Rises with every change of state.
+        /// Grows with every change of state.
         version: i64,
-        /// When a cancel was asked for.
+        /// When a cancel was requested.
         cancel_requested_at: Option<DateTime<Utc>>,
-        /// When it was submitted.
+        /// When the export was created.
         created_at: DateTime<Utc>,
-        /// First claim of any run.
+        /// When a worker first claimed one of the runs.
         started_at: Option<DateTime<Utc>>,
         /// When the last run ended.
         finished_at: Option<DateTime<Utc>>,

@@ -1,4 +1,4 @@
-//! What is wrong with a request.
+//! Faults of a request.
 
 use dce_core::export::request;
 use serde::Serialize;
@@ -7,32 +7,32 @@ use utoipa::ToSchema;
 use super::body;
 
 body! {
-    /// One mistake in a request.
+    /// One fault of a request.
     Fault from fault: request::Fault {
-        /// Where it is.
         #[serde(flatten)]
-        place: Place = fault.location.into(),
-        /// Its class.
+        location: Location = fault.location.into(),
+        /// The kind of fault.
         code: FaultCode = fault.code.into(),
-        /// What is wrong and what would be right, in one or two sentences.
+        /// What is wrong, and the remedy.
         detail: String,
     }
 }
 
-/// Where in the request the mistake is. Serialises as `"pointer": "/start_at"`, `"header": "Idempotency-Key"` or
+/// Where in the request the fault is, such as `"pointer": "/start_at"`, `"header": "Idempotency-Key"` or
 /// `"parameter": "limit"`.
 #[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = Place)]
 #[serde(rename_all = "snake_case")]
-pub enum Place {
-    /// A JSON pointer (RFC 6901) into the body; it also names fields that are missing.
+pub enum Location {
+    /// A JSON pointer (RFC 6901) into the body. It can name a missing field.
     Pointer(String),
-    /// A header by its name.
+    /// Name of a header.
     Header(&'static str),
-    /// A parameter of the query by its name.
+    /// Name of a query parameter.
     Parameter(String),
 }
 
-impl From<request::Location> for Place {
+impl From<request::Location> for Location {
     fn from(location: request::Location) -> Self {
         match location {
             request::Location::Pointer(pointer) => Self::Pointer(pointer),
@@ -42,7 +42,7 @@ impl From<request::Location> for Place {
     }
 }
 
-/// Repeats the variants of an enum of the core as codes in `snake_case`.
+/// Mirrors an enum of the core whose variants serialise as codes in `snake_case`.
 macro_rules! codes {
     ($(#[$attribute:meta])* $name:ident from $type:path { $($variant:ident)* }) => {
         $(#[$attribute])*
@@ -60,7 +60,7 @@ macro_rules! codes {
 }
 
 codes! {
-    /// The class of a mistake, for programs; clients see it in `snake_case`.
+    /// The kind of a fault, for programs.
     FaultCode from request::FaultCode {
         Required UnknownField UnknownParameter Repeated WrongType InvalidValue NotAvailable Conflict InvalidId TooShort TooLong
         InvalidTime MissingOffset OutOfRange UnsupportedFormat ControlCharacter LooksLikeOption

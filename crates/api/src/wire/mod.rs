@@ -1,4 +1,4 @@
-//! The JSON bodies of answers, with the descriptions of the OpenAPI document. Each is made from a plain type of the core.
+//! JSON bodies of responses, with their descriptions in the OpenAPI document. Each is converted from a type of the core.
 
 pub mod blocker;
 pub mod channel;
@@ -7,8 +7,8 @@ pub mod export_summary;
 pub mod fault;
 pub mod progress;
 
-/// Declares a body and its conversion from a type of the core. A field without a value takes that of the same name from the
-/// source, or from the row after `else`.
+/// Declares a body and its conversion from a type of the core. A field without a value gets the value of the field with the
+/// same name from the source, or from the row after `else`.
 macro_rules! body {
     ($(#[$attribute:meta])* $name:ident from $source:ident: $type:ty {
         $($(#[$field_attribute:meta])* $field:ident: $field_type:ty $(= $value:expr)?,)*
@@ -33,7 +33,7 @@ macro_rules! body {
 }
 use body;
 
-/// Converts a list.
+/// Converts a list of rows to bodies.
 pub fn all<T: Into<B>, B>(rows: Vec<T>) -> Vec<B> {
     rows.into_iter().map(Into::into).collect()
 }

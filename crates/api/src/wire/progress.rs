@@ -1,26 +1,25 @@
-//! How far an export has come, and how fast.
+//! Progress and speed of an export.
 
 use chrono::{DateTime, Utc};
 use dce_core::store::reading::export::RunWithAttempts;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// What all runs of an export have reached together.
+/// Progress of all runs of an export together.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct Progress {
     /// Messages read and committed.
     pub messages: i64,
     /// Bytes of DCE's output read so far.
     pub bytes: i64,
-    /// When the newest message was written.
+    /// When the newest message was sent.
     pub newest_at: Option<DateTime<Utc>>,
-    /// Messages that the runs with a worker commit per second together: each run's messages over the time that all its
-    /// attempts took so far. Null while no run is with a worker. Not part of the `ETag`.
+    /// Messages committed per second by all active runs: each run's messages divided by the duration of all its attempts.
+    /// Null while no run is active. Not part of the `ETag`.
     pub messages_per_second: Option<f64>,
 }
 
 impl Progress {
-    /// The progress of these runs together.
     pub fn new(runs: &[RunWithAttempts]) -> Self {
         Self {
             messages: runs.iter().map(|run| run.row.message_count).sum(),
@@ -46,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rates_add_up_and_there_is_none_without_a_worker() {
+    fn rates_add_up_and_are_absent_without_an_active_run() {
         assert_eq!(rate([].into_iter()), None);
         assert_eq!(rate([(0, 0.0)].into_iter()), Some(0.0));
         assert_eq!(rate([(100, 3.0)].into_iter()), Some(33.3));

@@ -20,7 +20,7 @@ async fn with_keys(more: &[(&str, &str)]) -> Api {
 
 async fn answer(api: &Api, method: Method, path: &str, key: Option<&str>) -> Answer {
     let request = api.request(method, path);
-    Answer::of(key.into_iter().fold(request, reqwest::RequestBuilder::bearer_auth)).await
+    Answer::send(key.into_iter().fold(request, reqwest::RequestBuilder::bearer_auth)).await
 }
 
 #[tokio::test]
@@ -36,15 +36,15 @@ async fn every_route_admits_only_keys_with_the_required_access() {
         ] {
             let method: Method = endpoint.method.as_str().parse().unwrap();
             let answer = answer(&api, method, &path, key).await;
-            let what = format!("{} {path} with {key:?}: {answer:?}", endpoint.method);
+            let case = format!("{} {path} with {key:?}: {answer:?}", endpoint.method);
             match (endpoint.access, holds) {
                 (Access::Public, _) | (Access::Read, Some(_)) | (Access::Write, Some(Access::Write)) => {
-                    assert!(!matches!(answer.status, 401 | 403) && answer.status < 500, "{what}");
+                    assert!(!matches!(answer.status, 401 | 403) && answer.status < 500, "{case}");
                 }
                 (Access::Write, Some(_)) => answer.assert_problem(403, "insufficient_scope"),
                 (_, None) => {
                     answer.assert_problem(401, "unauthorized");
-                    assert!(answer.header("www-authenticate").starts_with("Bearer"), "{what}");
+                    assert!(answer.header("www-authenticate").starts_with("Bearer"), "{case}");
                 }
             }
         }
@@ -62,7 +62,7 @@ async fn an_export_records_the_name_of_the_key_and_the_log_contains_no_key() {
     let api = with_keys(&[("RUST_LOG", "debug")]).await;
     let request =
         api.request(Method::POST, "/exports").bearer_auth(WRITE).json(&json!({ "channel_id": "7" }));
-    let created = Answer::of(request).await;
+    let created = Answer::send(request).await;
     assert_eq!(created.status, 202, "{created:?}");
     let shown = answer(&api, Method::GET, created.header("location"), Some(READ)).await;
     assert_eq!(shown.body["requested_by"], "writer");
@@ -75,10 +75,10 @@ async fn a_malformed_authorization_header_is_refused() {
     let api = with_keys(&[]).await;
     for value in ["", "Bearer", "Bearer ", "Basic ZGNlOg==", WRITE, "Bearer dce_write x"] {
         let request = api.request(Method::GET, "/exports/x").header("Authorization", value);
-        Answer::of(request).await.assert_problem(401, "unauthorized");
+        Answer::send(request).await.assert_problem(401, "unauthorized");
     }
     let request = api.request(Method::GET, "/exports/x").header("Authorization", format!("bearer {READ}"));
-    Answer::of(request).await.assert_problem(404, "export_not_found");
+    Answer::send(request).await.assert_problem(404, "export_not_found");
 }
 
 #[test]

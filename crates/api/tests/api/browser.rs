@@ -15,7 +15,7 @@ async fn asked(api: &Api, method: Method, path: &str, origin: &str) -> Answer {
     let request = request
         .header("Access-Control-Request-Method", "POST")
         .header("Access-Control-Request-Headers", "idempotency-key");
-    Answer::of(request).await
+    Answer::send(request).await
 }
 
 #[tokio::test]

@@ -30,7 +30,7 @@ impl Api {
     }
 
     async fn ask(&self, path: &str) -> Answer {
-        Answer::of(self.request(Method::POST, path)).await
+        Answer::send(self.request(Method::POST, path)).await
     }
 }
 
@@ -123,19 +123,19 @@ async fn a_body_is_optional_and_must_be_empty() {
         ("text/plain", "{}", 415, "unsupported_media_type"),
     ] {
         let request = api.request(Method::POST, &path).header("content-type", media_type).body(body);
-        let answer = Answer::of(request).await;
+        let answer = Answer::send(request).await;
         answer.assert_problem(status, code);
         let faults: &[_] = if status == 422 { &[("/reason", "unknown_field")] } else { &[] };
         assert_eq!(answer.faults(), faults);
     }
     let large = api.request(Method::POST, &path).header("content-type", json).body("x".repeat(65_537));
-    Answer::of(large).await.assert_problem(413, "body_too_large");
+    Answer::send(large).await.assert_problem(413, "body_too_large");
     let shown = api.get(path.trim_end_matches("/cancel")).await.body;
     assert_eq!(shown["status"], "pending", "nothing of that cancelled it");
 
     let empty = api.request(Method::POST, &path).header("content-type", "application/x-www-form-urlencoded");
-    assert_eq!(Answer::of(empty).await.status, 202);
-    assert_eq!(Answer::of(api.request(Method::POST, &path).json(&json!({}))).await.status, 202);
+    assert_eq!(Answer::send(empty).await.status, 202);
+    assert_eq!(Answer::send(api.request(Method::POST, &path).json(&json!({}))).await.status, 202);
 }
 
 #[tokio::test]
@@ -145,7 +145,7 @@ async fn only_existing_exports_are_controlled_and_only_by_post() {
         api.ask(&format!("{NOBODY}/{what}")).await.assert_problem(404, "export_not_found");
         api.ask(&format!("/exports/not-a-uuid/{what}")).await.assert_problem(404, "export_not_found");
         for method in [Method::GET, Method::HEAD, Method::DELETE, Method::PUT] {
-            let answer = Answer::of(api.request(method.clone(), &format!("{NOBODY}/{what}"))).await;
+            let answer = Answer::send(api.request(method.clone(), &format!("{NOBODY}/{what}"))).await;
             assert_eq!((answer.status, answer.header("allow")), (405, "POST"), "{method} {what}");
         }
     }

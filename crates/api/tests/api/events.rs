@@ -38,7 +38,7 @@ struct Worker {
 }
 
 impl Worker {
-    async fn of(api: &Api) -> Self {
+    async fn new(api: &Api) -> Self {
         api.sql(
             "INSERT INTO workers (id, host, version, dce_version, slots, last_seen) VALUES ('w', 'h', '1', '2.47', 2, 'infinity')",
         )
@@ -110,7 +110,7 @@ fn states(events: &[Event]) -> Vec<(i64, String)> {
 #[tokio::test]
 async fn a_client_receives_every_state_and_the_progress_in_between() {
     let api = Api::start(&[]).await;
-    let worker = Worker::of(&api).await;
+    let worker = Worker::new(&api).await;
     let path = api.submit_one().await;
     let mut stream = api.follow(&path).await;
     let first = stream.event().await;
@@ -146,7 +146,7 @@ async fn a_new_blocker_is_an_event_without_an_id() {
     let path = api.submit_one().await;
     let mut stream = api.follow(&path).await;
     assert_eq!(stream.event().await.data["waiting"]["code"], "no_worker");
-    let _worker = Worker::of(&api).await;
+    let _worker = Worker::new(&api).await;
     let event = stream.event().await;
     assert_eq!((&event.data["waiting"], event.id), (&json!(null), None));
 }
@@ -154,13 +154,13 @@ async fn a_new_blocker_is_an_event_without_an_id() {
 #[tokio::test]
 async fn five_hundred_clients_receive_every_state_through_one_session_that_is_lost_meanwhile() {
     let api = Api::start(&[("ALLOWED_CHANNEL_IDS", "*")]).await;
-    let worker = Worker::of(&api).await;
+    let worker = Worker::new(&api).await;
     let path = api.submit_one().await;
     let mut clients = JoinSet::new();
     let connections = Client::new();
     for _ in 0..500 {
         let request = connections.get(format!("{}{path}/events", api.base));
-        clients.spawn(async move { Stream::of(request.send().await.unwrap()) });
+        clients.spawn(async move { Stream::new(request.send().await.unwrap()) });
     }
     let streams = clients.join_all().await;
     assert_eq!(api.listeners().await.len(), 1);
@@ -239,11 +239,11 @@ async fn a_reconnecting_client_receives_the_newest_snapshot_and_nothing_after_th
         request.send().await.unwrap()
     };
     for last in ["0-5", "1-0", "7-9999", "nonsense"] {
-        let mut stream = Stream::of(again(last).await);
+        let mut stream = Stream::new(again(last).await);
         assert_eq!(stream.event().await.id, Some((1, 0)), "{last}");
     }
     api.sql(END).await;
-    let mut stream = Stream::of(again("1-0").await);
+    let mut stream = Stream::new(again("1-0").await);
     let events = stream.rest().await;
     assert_eq!(events.len(), 1);
     assert_eq!((events[0].status(), events[0].id), ("completed", Some((2, 0))));
@@ -286,7 +286,7 @@ async fn an_unknown_export_has_no_events_and_a_deleted_one_ends_them() {
         api.get(&format!("/exports/{id}/events")).await.assert_problem(404, "export_not_found");
     }
     let path = api.submit_one().await;
-    let head = Answer::of(api.request(Method::HEAD, &format!("{path}/events"))).await;
+    let head = Answer::send(api.request(Method::HEAD, &format!("{path}/events"))).await;
     assert_eq!((head.status, head.header("content-type")), (200, "text/event-stream"));
     assert_eq!(api.listeners().await, [0; 0], "nobody watches");
 
@@ -299,7 +299,7 @@ async fn an_unknown_export_has_no_events_and_a_deleted_one_ends_them() {
 #[tokio::test]
 async fn a_stream_contains_only_its_own_export() {
     let api = Api::start(&[("ALLOWED_CHANNEL_IDS", "*")]).await;
-    let worker = Worker::of(&api).await;
+    let worker = Worker::new(&api).await;
     let watched = api.submit_one().await;
     let mut stream = api.follow(&watched).await;
     stream.event().await;

@@ -26,7 +26,7 @@ impl Api {
     }
 
     async fn show(&self, path: &str, known: &str) -> Answer {
-        Answer::of(self.request(Method::GET, path).header(IF_NONE_MATCH, known)).await
+        Answer::send(self.request(Method::GET, path).header(IF_NONE_MATCH, known)).await
     }
 
     async fn etag(&self, path: &str) -> String {
@@ -119,7 +119,7 @@ async fn an_unchanged_export_is_304_until_anything_changes() {
     for known in ["", "x", "W/\"1-0-0\""] {
         assert_eq!(api.show(&path, known).await.body, first.body, "{known}");
     }
-    let head = Answer::of(api.request(Method::HEAD, &path)).await;
+    let head = Answer::send(api.request(Method::HEAD, &path)).await;
     assert_eq!((head.status, head.header("etag")), (200, etag.as_str()));
 
     // Each of these changes the response.

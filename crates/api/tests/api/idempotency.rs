@@ -12,7 +12,7 @@ use crate::support::{Answer, Api, SOON, base, launch};
 const CHANNEL: &str = "102938475647382910";
 
 async fn post(api: &Api, key: &str, body: &Value) -> Answer {
-    Answer::of(api.request(Method::POST, "/exports").header("Idempotency-Key", key).json(body)).await
+    Answer::send(api.request(Method::POST, "/exports").header("Idempotency-Key", key).json(body)).await
 }
 
 #[tokio::test]
@@ -41,7 +41,7 @@ async fn other_and_later_instances_know_the_key() {
     let mut other = launch(&api.database.url(), &[("ALLOWED_CHANNEL_IDS", "7")]);
     let url = format!("{}/exports", base(&other).await);
     let request = Client::new().post(&url).header("Idempotency-Key", "\"k\"").json(&body);
-    let again = Answer::of(request).await;
+    let again = Answer::send(request).await;
     assert_eq!(
         (again.status, &again.body),
         (202, &first.body),
@@ -99,7 +99,7 @@ async fn concurrent_requests_with_one_key_create_one_export() {
             .post(format!("{}/exports", bases[number % 2]))
             .header("Idempotency-Key", "one")
             .json(&json!({ "channel_id": CHANNEL }));
-        tokio::spawn(Answer::of(request))
+        tokio::spawn(Answer::send(request))
     });
     let mut jobs = Vec::new();
     for request in requests.collect::<Vec<_>>() {
@@ -137,9 +137,9 @@ async fn an_api_killed_between_commit_and_answer_leaves_one_export() {
 
     let second = launch(&server.url(), &[]);
     let address = base(&second).await;
-    let first = Answer::of(request(&address)).await;
+    let first = Answer::send(request(&address)).await;
     assert_eq!((first.status, first.header("idempotency-replayed")), (202, "true"), "{first:?}");
-    let again = Answer::of(request(&address)).await;
+    let again = Answer::send(request(&address)).await;
     assert_eq!(again.body, first.body);
     let exports: Vec<String> =
         sqlx::query_scalar("SELECT job_id::text FROM exports").fetch_all(&server.pool()).await.unwrap();
@@ -158,7 +158,7 @@ async fn clients_do_not_share_keys() {
     for bearer in ["1", "2"] {
         let request =
             api.request(Method::POST, "/exports").bearer_auth(bearer).header("Idempotency-Key", "k");
-        jobs.push(Answer::of(request.json(&json!({ "channel_id": CHANNEL }))).await.body["job_id"].clone());
+        jobs.push(Answer::send(request.json(&json!({ "channel_id": CHANNEL }))).await.body["job_id"].clone());
     }
     assert_ne!(jobs[0], jobs[1]);
 }

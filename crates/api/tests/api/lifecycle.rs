@@ -17,7 +17,7 @@ async fn assert_responses_finish_after(signal: Signal) {
     sqlx::raw_sql("LOCK TABLE exports IN ACCESS EXCLUSIVE MODE").execute(&mut *lock).await.unwrap();
 
     let request = api.request(reqwest::Method::POST, "/exports").json(&json!({ "channel_id": "1" }));
-    let answer = tokio::spawn(Answer::of(request));
+    let answer = tokio::spawn(Answer::send(request));
     let pool = api.database.pool();
     eventually(SOON, "the request waits in Postgres", async || {
         let waiting = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'dce-api' AND wait_event_type = 'Lock'";

@@ -189,7 +189,7 @@ async fn faults_of_a_query_are_reported() {
     ] {
         api.get(&format!("/exports?{query}")).await.assert_problem(422, "validation_failed");
     }
-    let answer = Answer::of(api.request(Method::PUT, "/exports")).await;
+    let answer = Answer::send(api.request(Method::PUT, "/exports")).await;
     answer.assert_problem(405, "method_not_allowed");
     assert_eq!(answer.header("allow"), "GET, HEAD, POST");
 }

@@ -189,7 +189,7 @@ async fn unknown_resources_are_404_and_unavailable_formats_406() {
     }
     for accept in ["text/html", "application/json;q=0, text/html"] {
         let request = api.request(Method::GET, "/channels/7/messages").header("accept", accept);
-        Answer::of(request).await.assert_problem(406, "not_acceptable");
+        Answer::send(request).await.assert_problem(406, "not_acceptable");
     }
     let empty = api.get("/channels/999999999999999999/messages").await;
     assert_eq!((empty.status, &empty.body), (200, &json!({ "messages": [], "next_cursor": null })));
@@ -202,7 +202,8 @@ async fn head_is_get_without_the_body() {
     let api = archive().await;
     for accept in ["application/json", "application/x-ndjson"] {
         let request = |method| api.request(method, "/channels/7/messages?limit=2").header("accept", accept);
-        let (head, get) = (Answer::of(request(Method::HEAD)).await, Answer::of(request(Method::GET)).await);
+        let (head, get) =
+            (Answer::send(request(Method::HEAD)).await, Answer::send(request(Method::GET)).await);
         assert_eq!((head.status, head.header("content-type")), (200, accept));
         assert_eq!(head.header("link"), get.header("link"));
         assert_eq!(head.body, Value::Null);

@@ -24,7 +24,7 @@ fn requests(client: &Client, base: &str, export: &str) -> Vec<RequestBuilder> {
 
 /// Sends all requests at once, more than there are connections.
 async fn assert_unavailable(requests: Vec<RequestBuilder>) {
-    let asked: Vec<_> = requests.into_iter().map(|request| tokio::spawn(Answer::of(request))).collect();
+    let asked: Vec<_> = requests.into_iter().map(|request| tokio::spawn(Answer::send(request))).collect();
     for answer in asked {
         let answer = answer.await.unwrap();
         answer.assert_problem(503, "database_unavailable");
@@ -62,7 +62,7 @@ async fn a_read_only_database_serves_reads_and_refuses_writes() {
     .await;
     let client = Client::new();
     for write in requests(&client, &api.base, &location).split_off(2) {
-        let answer = Answer::of(write).await;
+        let answer = Answer::send(write).await;
         answer.assert_problem(503, "database_read_only");
         assert_eq!(answer.header("retry-after"), "30");
     }
@@ -79,7 +79,7 @@ async fn a_read_only_database_serves_reads_and_refuses_writes() {
     )
     .await;
     assert_eq!(api.get("/readyz").await.body["status"], "ready");
-    assert_eq!(Answer::of(api.request(Method::POST, &format!("{location}/cancel"))).await.status, 202);
+    assert_eq!(Answer::send(api.request(Method::POST, &format!("{location}/cancel"))).await.status, 202);
 }
 
 #[tokio::test]
@@ -112,7 +112,7 @@ async fn requests_to_a_silent_database_time_out_and_recover() {
     proxy.take_new_connections();
     eventually(SOON, "ready again", async || (api.get("/readyz").await.status == 200).then_some(())).await;
     for request in requests(&client, &api.base, &location).into_iter().take(4) {
-        let answer = Answer::of(request).await;
+        let answer = Answer::send(request).await;
         assert!(answer.status < 300, "no connection is left that says nothing: {answer:?}");
     }
 
@@ -135,13 +135,13 @@ async fn after_a_restart_of_postgres_the_first_requests_work() {
     let client = Client::new();
     let body = json!({ "channel_id": "1" });
     let create = || client.post(format!("{base}/exports")).json(&body);
-    let export = Answer::of(create()).await.header("location").to_owned();
+    let export = Answer::send(create()).await.header("location").to_owned();
 
     spawn_blocking(move || drop(postgres)).await.unwrap();
     assert_unavailable(requests(&client, &base, &export)).await;
     let postgres = start().await;
     for request in requests(&client, &base, &export) {
-        let answer = Answer::of(request).await;
+        let answer = Answer::send(request).await;
         assert!(answer.status < 300, "{answer:?}");
     }
     spawn_blocking(move || drop(postgres)).await.unwrap();

@@ -49,7 +49,7 @@ async fn every_refusal_is_a_problem_document() {
         if let Some(media_type) = media_type {
             request = request.header("content-type", media_type);
         }
-        let answer = Answer::of(request).await;
+        let answer = Answer::send(request).await;
         assert_eq!(answer.status, status, "{method} {path} {body:.40}");
         answer.assert_problem(status, code);
     }
@@ -65,7 +65,7 @@ async fn a_refused_method_lists_the_supported_ones() {
         (Method::POST, "/exports/x", "GET, HEAD"),
         (Method::PATCH, "/readyz", "GET, HEAD"),
     ] {
-        let answer = Answer::of(api.request(method, path)).await;
+        let answer = Answer::send(api.request(method, path)).await;
         assert_eq!(answer.header("allow"), allow);
         answer.assert_problem(405, "method_not_allowed");
     }
@@ -75,7 +75,7 @@ async fn a_refused_method_lists_the_supported_ones() {
 async fn broken_json_is_located() {
     let api = Api::start(&[]).await;
     let request = api.request(Method::POST, "/exports").header("content-type", "application/json");
-    let answer = Answer::of(request.body("{\n  \"channel_id\": oops\n}")).await;
+    let answer = Answer::send(request.body("{\n  \"channel_id\": oops\n}")).await;
     let detail = answer.body["detail"].as_str().unwrap();
     assert!(detail.contains("line 2 column 17"), "{detail}");
     assert!(!detail.contains("oops"), "{detail}");
@@ -85,9 +85,9 @@ async fn broken_json_is_located() {
 async fn a_body_far_beyond_the_limit_gets_a_response() {
     let api = Api::start(&[]).await;
     let request = api.request(Method::POST, "/exports").header("content-type", "application/json");
-    Answer::of(request.body(vec![b' '; 2 * 1024 * 1024])).await.assert_problem(413, "body_too_large");
+    Answer::send(request.body(vec![b' '; 2 * 1024 * 1024])).await.assert_problem(413, "body_too_large");
     let compressed = api.request(Method::POST, "/exports").header("content-type", "application/json");
-    Answer::of(compressed.header("content-encoding", "gzip").body("x"))
+    Answer::send(compressed.header("content-encoding", "gzip").body("x"))
         .await
         .assert_problem(415, "unsupported_media_type");
 }
@@ -103,7 +103,7 @@ async fn probes_answer_get_and_head() {
     let answer = api.get("/readyz").await;
     assert_eq!((answer.status, answer.body), (200, ready));
     for path in ["/health", "/livez", "/readyz"] {
-        assert_eq!(Answer::of(api.request(Method::HEAD, path)).await.status, 200, "{path}");
+        assert_eq!(Answer::send(api.request(Method::HEAD, path)).await.status, 200, "{path}");
     }
     api.sql("INSERT INTO workers (id, host, version, dce_version, slots) VALUES ('w', 'h', '1', '2.47', 2)")
         .await;

@@ -22,7 +22,7 @@ async fn two_instances_together_admit_exactly_ten() {
     let client = Client::new();
     let requests = (0..200).map(|number| {
         let request = client.post(format!("{}/exports", bases[number % 2])).bearer_auth("1");
-        tokio::spawn(Answer::of(request.json(&json!({ "channel_id": CHANNEL }))))
+        tokio::spawn(Answer::send(request.json(&json!({ "channel_id": CHANNEL }))))
     });
     let mut accepted = 0;
     for request in requests.collect::<Vec<_>>() {
@@ -42,14 +42,14 @@ async fn two_instances_together_admit_exactly_ten() {
 
     let other =
         api.request(Method::POST, "/exports").bearer_auth("2").json(&json!({ "channel_id": CHANNEL }));
-    assert_eq!(Answer::of(other).await.status, 202, "another key has its own limit");
+    assert_eq!(Answer::send(other).await.status, 202, "another key has its own limit");
 }
 
 #[tokio::test]
 async fn repetitions_and_refusals_do_not_count_and_every_response_reports_the_quota() {
     let api = Api::start(&[("RATE_LIMIT_PER_MINUTE", "2")]).await;
     let post = async |key: &str, body| {
-        Answer::of(api.request(Method::POST, "/exports").header("Idempotency-Key", key).json(&body)).await
+        Answer::send(api.request(Method::POST, "/exports").header("Idempotency-Key", key).json(&body)).await
     };
     let body = json!({ "channel_id": CHANNEL });
     assert_eq!(post("a", body.clone()).await.header("ratelimit"), "\"creations\";r=1;t=60");

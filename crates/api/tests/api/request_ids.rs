@@ -4,7 +4,7 @@ use crate::support::{Answer, Api};
 
 async fn health_with(api: &Api, id: &[u8]) -> String {
     let request = api.request(reqwest::Method::GET, "/health").header("x-request-id", id);
-    Answer::of(request).await.header("x-request-id").to_owned()
+    Answer::send(request).await.header("x-request-id").to_owned()
 }
 
 #[tokio::test]
@@ -23,7 +23,7 @@ async fn a_valid_client_id_is_echoed_and_any_other_is_replaced() {
 async fn response_export_and_log_have_the_same_request_id() {
     let api = Api::start(&[]).await;
     let request = api.request(reqwest::Method::POST, "/exports").header("x-request-id", "trace-me");
-    let created = Answer::of(request.json(&json!({ "channel_id": "1", "filter": "verysecretword" }))).await;
+    let created = Answer::send(request.json(&json!({ "channel_id": "1", "filter": "verysecretword" }))).await;
     assert_eq!(created.header("x-request-id"), "trace-me");
     assert_eq!(api.get(created.header("location")).await.body["request_id"], "trace-me");
 

@@ -42,7 +42,7 @@ impl Api {
     pub(crate) async fn follow(&self, path: &str) -> Stream {
         // Compressed events would wait until a block is full.
         let request = self.request(Method::GET, &format!("{path}/events")).header("Accept-Encoding", "gzip");
-        Stream::of(request.send().await.unwrap())
+        Stream::new(request.send().await.unwrap())
     }
 
     /// The sessions that listen for changes of exports.
@@ -62,7 +62,7 @@ impl Api {
 }
 
 impl Stream {
-    pub(crate) fn of(response: Response) -> Self {
+    pub(crate) fn new(response: Response) -> Self {
         assert_eq!(response.status(), 200);
         assert_eq!(response.headers()["content-type"], "text/event-stream");
         assert_eq!(response.headers()["cache-control"], "no-cache");

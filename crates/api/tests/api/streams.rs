@@ -95,7 +95,7 @@ async fn csv_can_be_read_by_spreadsheets() {
          1,'@alice,\"'=1+1, \"\"x\"\"\r\nend\",2022-07-22T11:22:59.200Z,\"[{\"\"a\"\": \"\"b, c\"\"}]\",\"{\"\"id\"\": \"\"1\"\"}\"\r\n\
          2,,길드,2022-07-22T11:22:59.300Z,,{}\r\n"
     );
-    let empty = Answer::of(api.request(Method::GET, "/channels/8/messages").header("accept", "text/csv"));
+    let empty = Answer::send(api.request(Method::GET, "/channels/8/messages").header("accept", "text/csv"));
     empty.await.assert_problem(404, "channel_not_found");
 }
 
@@ -191,7 +191,7 @@ async fn responses_are_compressed_on_request() {
     let plain = compressed(path, "identity").await;
     assert!(!plain.headers().contains_key("content-encoding"));
     let none = api.request(Method::GET, path).header("accept-encoding", "identity;q=0, x");
-    Answer::of(none).await.assert_problem(406, "not_acceptable");
+    Answer::send(none).await.assert_problem(406, "not_acceptable");
 }
 
 #[tokio::test]

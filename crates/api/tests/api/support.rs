@@ -43,11 +43,11 @@ impl Api {
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {
-        Answer::of(self.request(Method::GET, path)).await
+        Answer::send(self.request(Method::GET, path)).await
     }
 
     pub(crate) async fn post(&self, body: &Value) -> Answer {
-        Answer::of(self.request(Method::POST, "/exports").json(body)).await
+        Answer::send(self.request(Method::POST, "/exports").json(body)).await
     }
 
     /// Numbers of exports, runs, and tasks in the queue.
@@ -118,7 +118,7 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
-    pub(crate) async fn of(request: RequestBuilder) -> Self {
+    pub(crate) async fn send(request: RequestBuilder) -> Self {
         Self::read(request.send().await.unwrap()).await
     }
 

@@ -7,8 +7,9 @@ use serde_json::{Value, json};
 
 use super::job_id::{JobId, not_found};
 use crate::problem::{Code, Problem};
-use crate::rendered_export::{Export, RenderedExport};
+use crate::rendered_export::RenderedExport;
 use crate::state::{AppState, in_time};
+use crate::wire::export::Export;
 
 /// Get an export
 ///

@@ -1,10 +1,8 @@
 //! `GET /exports`: pages of all exports, newest first.
 
-use std::fmt::Write as _;
-
-use actix_web::http::header::{CACHE_CONTROL, LINK};
+use actix_web::http::header::CACHE_CONTROL;
 use actix_web::{HttpRequest, HttpResponse, web};
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::DateTime;
 use dce_core::export::request::FaultCode;
 use dce_core::export::state::ExportStatus;
 use dce_core::store::reading::export_list::{self, ExportFilter, ListPosition};
@@ -12,7 +10,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::pagination::{CURSOR, encode_cursor, read_cursor};
+use crate::pagination::{CURSOR, encode_cursor, link_next_page, read_cursor, truncate};
 use crate::problem::Problem;
 use crate::query_string::QueryString;
 use crate::state::{AppState, in_time};
@@ -84,17 +82,15 @@ pub(in crate::routes) async fn list(
     let after = cursor.and_then(|cursor| position(cursor, &mut query));
     query.finish()?;
 
-    // One more than the page holds shows whether there is another page.
     let mut exports = in_time(export_list::page(&state.pool, &filter, after, limit + 1)).await?;
-    let has_more = exports.len() > limit as usize;
-    exports.truncate(limit as usize);
-    let last = exports.last().filter(|_| has_more).map(export_list::ExportSummary::position);
-    let next_cursor =
-        last.map(|last| encode_cursor(CURSOR_KIND, &(last.created_at.timestamp_micros(), last.job_id)));
+    let next_cursor = truncate(&mut exports, limit).map(|last| {
+        let ListPosition { created_at, job_id } = last.position();
+        encode_cursor(CURSOR_KIND, &(created_at.timestamp_micros(), job_id))
+    });
     let mut response = HttpResponse::Ok();
     response.insert_header((CACHE_CONTROL, "no-cache"));
     if let Some(cursor) = &next_cursor {
-        response.insert_header((LINK, format!("<{}>; rel=\"next\"", next_page(&filter, limit, cursor))));
+        link_next_page(&mut response, &request, cursor);
     }
     Ok(response.json(ExportPage { exports: all(exports), next_cursor }))
 }
@@ -108,57 +104,10 @@ fn position((micros, job_id): (i64, Uuid), query: &mut QueryString) -> Option<Li
     Some(ListPosition { created_at: created_at?, job_id })
 }
 
-/// The path of the next page, with the same filter. No part of it needs percent-encoding.
-fn next_page(filter: &ExportFilter, limit: u32, cursor: &str) -> String {
-    let mut path = format!("/exports?limit={limit}");
-    let mut add = |name: &str, value: String| {
-        let _ = write!(path, "&{name}={value}"); // writing to a String cannot fail
-    };
-    let time = |time: DateTime<Utc>| time.to_rfc3339_opts(SecondsFormat::AutoSi, true);
-    if !filter.statuses.is_empty() {
-        let words: Vec<_> = filter.statuses.iter().map(|status| status.as_str()).collect();
-        add("status", words.join(","));
-    }
-    if let Some(channel_id) = filter.channel_id {
-        add("channel_id", channel_id.to_string());
-    }
-    if let Some(after) = filter.created_after {
-        add("created_after", time(after));
-    }
-    if let Some(before) = filter.created_before {
-        add("created_before", time(before));
-    }
-    add(CURSOR, cursor.to_owned());
-    path
-}
-
 /// A page of exports.
 #[derive(Debug, Serialize, ToSchema)]
 struct ExportPage {
     exports: Vec<ExportSummary>,
     /// Cursor of the next page; null on the last one.
     next_cursor: Option<String>,
-}
-
-#[cfg(test)]
-mod tests {
-    use dce_core::ids::Snowflake;
-
-    use super::*;
-
-    #[test]
-    fn the_next_page_keeps_the_filter() {
-        let filter = ExportFilter {
-            statuses: vec![ExportStatus::Failed, ExportStatus::Cancelled],
-            channel_id: Some(Snowflake::new(7)),
-            created_after: DateTime::from_timestamp(0, 0),
-            created_before: DateTime::from_timestamp_micros(1_500_000),
-        };
-        assert_eq!(
-            next_page(&filter, 9, "abc"),
-            "/exports?limit=9&status=failed,cancelled&channel_id=7&created_after=1970-01-01T00:00:00Z\
-             &created_before=1970-01-01T00:00:01.500Z&cursor=abc"
-        );
-        assert_eq!(next_page(&ExportFilter::default(), 50, "abc"), "/exports?limit=50&cursor=abc");
-    }
 }
