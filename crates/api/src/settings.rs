@@ -78,11 +78,11 @@ pub struct RawSettings {
     /// Postgres URL, such as `postgres://user:password@host:5432/database`; required
     #[arg(long, env, hide_env_values = true, value_name = "URL")]
     database_url: Option<String>,
-    /// Channel to export when a request names none. Without ALLOWED_CHANNEL_IDS it is the only channel allowed
+    /// Channel to export when a request names none. Without `ALLOWED_CHANNEL_IDS` it is the only channel allowed
     #[arg(long, env, hide_env_values = true, value_name = "ID")]
     default_channel_id: Option<String>,
-    /// Channels that requests may name: ids separated by commas, or * for all. Unset: DEFAULT_CHANNEL_ID, or all if that is
-    /// unset too
+    /// Channels that requests may name: ids separated by commas, or * for all. Unset: only `DEFAULT_CHANNEL_ID`, or all if
+    /// that is unset, too
     #[arg(long, env, hide_env_values = true, value_name = "IDS")]
     allowed_channel_ids: Option<String>,
     /// Keys of clients: entries name:scope:sha256 separated by commas, made by `dce-api keys new`. Unset: no authentication
@@ -262,7 +262,7 @@ impl RawSettings {
         self.api_keys().and_then(|text| reader.parsed("API_KEYS", text))
     }
 
-    /// Refuses to start without keys on an address that others can reach, unless ALLOW_UNAUTHENTICATED permits it.
+    /// Refuses to start without keys on an address that others can reach, unless `ALLOW_UNAUTHENTICATED` permits it.
     fn require_authentication(&self, reader: &mut SettingsParser, address: Option<SocketAddr>) {
         let allowed = reader.flag("ALLOW_UNAUTHENTICATED", &self.allow_unauthenticated);
         if self.api_keys().is_none()

@@ -172,11 +172,8 @@ fn bound(query: &mut QueryString, name: &'static str) -> Option<Bound> {
         // A plus that was not percent-encoded has become a space.
         time(&text.replace(' ', "+")).map(Bound::Time)
     };
-    bound
-        .map_err(|(code, detail)| {
-            query.fault(name, code, format!("{detail}; a message's id is accepted as well"))
-        })
-        .ok()
+    let report = |(code, detail)| query.fault(name, code, format!("{detail}; a message id is accepted, too"));
+    bound.map_err(report).ok()
 }
 
 /// Parses a time to the microsecond, the precision of Postgres. Rounding up to milliseconds would skip a message.

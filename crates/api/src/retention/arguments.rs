@@ -21,7 +21,7 @@ pub struct PruneArguments {
     /// Delete messages sent longer ago than this, such as 90d; 0s: all messages
     #[arg(long, value_name = "AGE")]
     older_than: Option<String>,
-    /// Only messages of this channel or thread
+    /// Delete only messages of this channel or thread
     #[arg(long, value_name = "ID")]
     channel: Option<String>,
     /// Delete exports that ended longer ago than this, with their runs and attempts; their messages stay
