@@ -144,7 +144,7 @@ fn an_error_names_a_missing_or_invalid_scenario() {
     fs::write(&scenario, r#"{"channels": {"1": {"file": "a", "rte": 3}}}"#).unwrap();
     let ended = run();
     assert_eq!(ended.exit, "1");
-    assert!(ended.stderr.contains("scenario.json is wrong: unknown field `rte`"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("scenario.json is not valid: unknown field `rte`"), "{}", ended.stderr);
     fs::remove_file(&scenario).unwrap();
     let ended = run();
     assert_eq!(ended.exit, "1");
