@@ -4,8 +4,7 @@
 
 use std::time::Duration;
 
-use dce_worker::dce::process::Exit;
-use dce_worker::dce::{Stderr, classify, reported_empty};
+use dce_worker::dce::{Exit, Stderr, classify, reported_empty};
 use libfuzzer_sys::fuzz_target;
 
 /// Longest detail, in characters.

@@ -9,6 +9,7 @@ pub mod database_health;
 mod database_settings;
 pub mod dce;
 pub mod disk_space;
+mod half_open_probe;
 pub mod import;
 pub mod ingest;
 pub mod lease;

@@ -1,17 +1,11 @@
 //! Circuit breaker for the Discord token: after a rejection no run starts with it, except one probe every ten minutes.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use dce_core::export::failure::FailureKind;
 use dce_core::store::StoreError;
 use dce_core::store::discord_tokens::{self, Fingerprint, HalfOpenPermit};
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::postgres::PgPool;
-use tokio::task::JoinHandle;
-
-use crate::attempt_outcome::AttemptOutcome;
-use crate::context::WorkerContext;
 
 /// Whether a run may start with this worker's token.
 #[derive(Debug, Clone, Copy)]
@@ -84,47 +78,5 @@ impl TokenBreaker {
         } else if before && !rejected {
             tracing::info!(fingerprint = %self.token, "token.accepted");
         }
-    }
-}
-
-/// Watches the attempt that probes the token: a description of the channel proves that Discord accepts it.
-#[derive(Debug)]
-pub struct HalfOpenProbe(JoinHandle<()>);
-
-impl HalfOpenProbe {
-    /// `described` returns when DCE has written the channel's description.
-    pub fn watch(context: &Arc<WorkerContext>, described: impl Future<Output = ()> + Send + 'static) -> Self {
-        let context = Arc::clone(context);
-        Self(tokio::spawn(async move {
-            described.await;
-            accept(&context).await;
-        }))
-    }
-
-    /// Records the result of the probe after its attempt, unless it is recorded already.
-    pub async fn finish(&self, context: &WorkerContext, outcome: &AttemptOutcome, described: bool) {
-        let accepted = match outcome {
-            AttemptOutcome::Failed(failure) if failure.kind == FailureKind::InvalidToken => false,
-            AttemptOutcome::Failed(failure) => described || failure.kind.proves_a_valid_token(),
-            _ => described,
-        };
-        if accepted && !self.0.is_finished() {
-            self.0.abort();
-            accept(context).await;
-        }
-    }
-}
-
-impl Drop for HalfOpenProbe {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
-}
-
-async fn accept(context: &WorkerContext) {
-    match context.breaker.accept(&context.control).await {
-        Ok(()) => context.leases.heartbeat_now(),
-        // The next probe records it again.
-        Err(error) => tracing::warn!(error = %error, "token.not_accepted"),
     }
 }

@@ -8,7 +8,7 @@ use dce_core::export::failure::{Failure, FailureKind};
 use nix::sys::signal::Signal;
 
 use super::classify_exception::{RefusedRequest, classify_exception};
-use super::process::Exit;
+use super::exit::Exit;
 use super::sanitize::{sanitize, strip_quoted};
 use super::stderr::Stderr;
 

@@ -17,17 +17,13 @@ use tokio::time::timeout;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::child::{Child, Pipes};
-use super::classify_stderr::classify;
-use super::environment::without_token;
+use super::exit::Exit;
 use super::progress::{DceProgress, Lines};
 use super::stderr::{Stderr, StderrBuffer};
-use super::version::{DceVersion, VersionError};
 
 /// Time allowed for the end of stderr after the process and its group are gone. Only a process that left the group can
 /// hold it open longer.
 const STDERR_LIMIT: Duration = Duration::from_secs(1);
-/// Maximum length of a version; any real one is shorter.
-const MAX_VERSION_BYTES: u64 = 4096;
 
 #[derive(Debug, Clone)]
 pub struct Spawner {
@@ -70,15 +66,6 @@ impl From<&SpawnError> for Failure {
     }
 }
 
-/// How a process ended, with its stderr.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Exit {
-    /// `None` if a signal ended it.
-    pub code: Option<i32>,
-    pub signal: Option<i32>,
-    pub stderr: Stderr,
-}
-
 impl Spawner {
     pub const fn new(program: PathBuf) -> Self {
         Self { program }
@@ -92,37 +79,11 @@ impl Spawner {
         Ok(dce)
     }
 
-    /// Runs `--version` in `directory` and waits at most `limit` for the result.
-    pub async fn version(
+    /// Starts the program without reading its stdout.
+    pub(super) async fn start(
         &self,
-        inherited: impl IntoIterator<Item = (OsString, OsString)>,
-        directory: &Path,
-        limit: Duration,
-    ) -> Result<DceVersion, VersionError> {
-        let launch = Launch {
-            arguments: vec!["--version".into()],
-            environment: without_token(directory, inherited),
-            directory,
-            token: &SecretString::default(),
-        };
-        let (mut dce, stdout) = self.start(launch).await?;
-        let answer = timeout(limit, async {
-            let mut printed = Vec::new();
-            if let Some(stdout) = stdout {
-                // Unreadable output is refused below, because it is not a version.
-                let _ = stdout.take(MAX_VERSION_BYTES).read_to_end(&mut printed).await;
-            }
-            (printed, dce.wait().await)
-        });
-        let (printed, exit) = answer.await.map_err(|_| VersionError::TimedOut(limit))?;
-        if let Some(failure) = classify(&exit) {
-            let words = failure.detail.unwrap_or_else(|| failure.kind.message().to_owned());
-            return Err(VersionError::Failed(words));
-        }
-        String::from_utf8_lossy(&printed).parse()
-    }
-
-    async fn start(&self, launch: Launch<'_>) -> Result<(DceProcess, Option<ChildStdout>), SpawnError> {
+        launch: Launch<'_>,
+    ) -> Result<(DceProcess, Option<ChildStdout>), SpawnError> {
         let mut command = Command::new(&self.program);
         command
             .args(&launch.arguments)

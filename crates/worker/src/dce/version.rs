@@ -1,11 +1,21 @@
 //! DCE's version, and whether its command line and its JSON are supported.
 
+use std::ffi::OsString;
 use std::fmt;
+use std::path::Path;
 use std::str::FromStr;
 use std::time::Duration;
 
-use super::process::SpawnError;
+use secrecy::SecretString;
+use tokio::io::AsyncReadExt;
+use tokio::time::timeout;
 
+use super::classify_stderr::classify;
+use super::environment::without_token;
+use super::process::{Launch, SpawnError, Spawner};
+
+/// Maximum length of a version; any real one is shorter.
+const MAX_VERSION_BYTES: u64 = 4096;
 /// The supported major version.
 const MAJOR: u16 = 2;
 /// The supported minor versions: 2.46 introduced `export --include-threads`; the next major version changes the command
@@ -49,6 +59,38 @@ pub enum VersionError {
 impl DceVersion {
     pub const fn dialect(self) -> Dialect {
         Dialect::Options
+    }
+}
+
+impl Spawner {
+    /// Runs `--version` in `directory` and waits at most `limit` for the result.
+    pub async fn version(
+        &self,
+        inherited: impl IntoIterator<Item = (OsString, OsString)>,
+        directory: &Path,
+        limit: Duration,
+    ) -> Result<DceVersion, VersionError> {
+        let launch = Launch {
+            arguments: vec!["--version".into()],
+            environment: without_token(directory, inherited),
+            directory,
+            token: &SecretString::default(),
+        };
+        let (mut dce, stdout) = self.start(launch).await?;
+        let answer = timeout(limit, async {
+            let mut printed = Vec::new();
+            if let Some(stdout) = stdout {
+                // Unreadable output is refused below, because it is not a version.
+                let _ = stdout.take(MAX_VERSION_BYTES).read_to_end(&mut printed).await;
+            }
+            (printed, dce.wait().await)
+        });
+        let (printed, exit) = answer.await.map_err(|_| VersionError::TimedOut(limit))?;
+        if let Some(failure) = classify(&exit) {
+            let words = failure.detail.unwrap_or_else(|| failure.kind.message().to_owned());
+            return Err(VersionError::Failed(words));
+        }
+        String::from_utf8_lossy(&printed).parse()
     }
 }
 

@@ -5,7 +5,7 @@ use std::fs::{self, DirEntry};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use super::detect_format::NotImportable;
+use super::candidate::{Candidate, RefusalReason, RefusedFile};
 use super::document_location::DocumentLocation;
 use super::zip_archive;
 
@@ -13,43 +13,6 @@ use super::zip_archive;
 const ZIP: [&[u8]; 2] = [b"PK\x03\x04", b"PK\x05\x06"];
 /// The suffix of DCE's folder for the media of an export.
 const MEDIA_FOLDER: &str = "_Files";
-
-/// A file that may be an export.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Candidate {
-    /// The path as the user gave it, with the path found below it; for a member of an archive `archive.zip!/member`.
-    pub(super) name: String,
-    pub(super) location: DocumentLocation,
-    /// The size on disk.
-    pub(super) stored_bytes: u64,
-}
-
-/// A file, member or folder that is not imported.
-#[derive(Debug)]
-pub(super) struct RefusedFile {
-    /// See [`Candidate::name`].
-    pub(super) name: String,
-    pub(super) reason: RefusalReason,
-}
-
-/// The reason why a path is not imported; printed as "NAME: …".
-#[derive(Debug, thiserror::Error)]
-pub(super) enum RefusalReason {
-    #[error("{0}")]
-    Io(#[from] io::Error),
-    #[error("the archive cannot be read ({0}): if it is truncated, get a whole copy")]
-    Archive(String),
-    #[error("an archive inside an archive is not supported: unpack the outer one")]
-    Nested,
-    #[error("encrypted: unpack the archive with its password")]
-    Encrypted,
-    #[error("the compression {0} is not supported: unpack the archive")]
-    Compression(String),
-    #[error(transparent)]
-    NotImportable(#[from] NotImportable),
-    #[error("the folder contains no .json, .json.gz or .zip file")]
-    EmptyFolder,
-}
 
 /// The files found, in the order of the paths; within a folder by name.
 #[derive(Debug, Default)]

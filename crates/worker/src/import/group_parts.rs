@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use dce_core::ids::Snowflake;
 
-use super::find_files::Candidate;
+use super::candidate::Candidate;
 use dce_ingest::document::header::Header;
 
 /// A document whose header was read.

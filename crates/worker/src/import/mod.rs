@@ -4,6 +4,7 @@
 //! only lists them.
 
 mod attempt;
+mod candidate;
 mod console;
 mod detect_format;
 mod document_location;

@@ -4,8 +4,9 @@ use std::io::Read;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::candidate::{Candidate, RefusalReason, RefusedFile};
 use super::detect_format::detect_format;
-use super::find_files::{Candidate, FoundFiles, RefusalReason, RefusedFile, find_files};
+use super::find_files::{FoundFiles, find_files};
 use super::group_parts::{Document, ImportSource, group_parts};
 use dce_ingest::document::header::Header;
 

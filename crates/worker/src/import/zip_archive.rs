@@ -6,8 +6,8 @@ use std::path::Path;
 
 use zip::{CompressionMethod, ZipArchive};
 
+use super::candidate::{Candidate, RefusalReason, RefusedFile};
 use super::document_location::{DocumentLocation, ZipMember};
-use super::find_files::{Candidate, RefusalReason, RefusedFile};
 
 /// Returns the members that are files, in the archive's order; unreadable ones with the reason.
 pub(super) fn members(path: &Path, name: &str) -> Result<Vec<Result<Candidate, RefusedFile>>, RefusalReason> {
