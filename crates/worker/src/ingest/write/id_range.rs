@@ -1,4 +1,4 @@
-//! IdRanges of ids for a column that holds ids as text.
+//! Ranges of ids for a column that holds ids as text.
 //!
 //! Ids are compared as numbers, but an index on text orders them as texts. Both orders agree among ids with the same number
 //! of digits, so a range of numbers is one range of texts per number of digits.
