@@ -115,8 +115,8 @@ impl Purpose {
                  SET idle_in_transaction_session_timeout = '10s'"
             }
             // Pages are in the order of an index. A plan that sorts a channel instead is wrong, whatever the statistics
-            // suggest; only messages of the same time are sorted. Disabled plan nodes count as so expensive that JIT would
-            // seem to pay. Custom plans, so that a page begins at its bounds.
+            // suggest; only messages of the same time are sorted. Disabled plan nodes count as so expensive that JIT
+            // would seem to pay. Custom plans, so that a page begins at its bounds.
             Self::Read => {
                 "SET lock_timeout = '1s'; SET statement_timeout = '30s'; \
                  SET idle_in_transaction_session_timeout = '5s'; SET plan_cache_mode = force_custom_plan; \
@@ -157,8 +157,8 @@ fn pool(url: &DatabaseUrl, purpose: Purpose, name: &str, max: u32) -> PgPool {
         .connect_lazy_with(url.0.clone())
 }
 
-/// Whether a session that returns to its pool may be used again. Without this check the pool would wait endlessly for a silent
-/// server, and the session would keep its place.
+/// Whether a session that returns to its pool may be used again. Without this check the pool would wait endlessly for a
+/// silent server, and the session would keep its place.
 async fn is_reusable(connection: &mut PgConnection, age: Duration) -> sqlx::Result<bool> {
     // In a transaction `now()` is as old as its BEGIN: a transaction whose caller was dropped stays open (sqlx 0.9).
     // The simple protocol, because in the extended one a statement's time is that of its Execute message and `now()`
@@ -227,8 +227,8 @@ pub(crate) async fn is_read_only(connection: &mut PgConnection) -> sqlx::Result<
     sqlx::query_scalar("SELECT current_setting('transaction_read_only') = 'on'").fetch_one(connection).await
 }
 
-/// Whether the database is unreachable and waiting may help: there is no server, or it is starting, stopping or has no free
-/// connection. A wrong password is another error.
+/// Whether the database is unreachable and waiting may help: there is no server, or it is starting, stopping or has no
+/// free connection. A wrong password is another error.
 pub fn is_unreachable(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Io(_)

@@ -1,5 +1,5 @@
-//! LISTEN/NOTIFY: new tasks, cancels, changes of exports. Notifications only save time: polls and heartbeats find what a lost
-//! one announced.
+//! LISTEN/NOTIFY: new tasks, cancels, changes of exports. Notifications only save time: polls and heartbeats find what a
+//! lost one announced.
 
 use std::time::Duration;
 

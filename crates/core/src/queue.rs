@@ -1,8 +1,8 @@
-//! The queue: the only file that names the queue's crates and its schema. A task carries only the id of a run: the run row is
-//! the truth, the task a reference to it (docs/adr/0001).
+//! The queue: the only file that names the queue's crates and its schema. A task carries only the id of a run: the run
+//! row is the truth, the task a reference to it (docs/adr/0001).
 //!
-//! Of the crates, their schema, transactional push, `SKIP LOCKED` fetch and fenced acknowledgement are used, but not their
-//! worker loop, which loses running jobs (docs/adr/0001).
+//! Of the crates, their schema, transactional push, `SKIP LOCKED` fetch and fenced acknowledgement are used, but not
+//! their worker loop, which loses running jobs (docs/adr/0001).
 
 use std::time::Duration;
 
@@ -96,8 +96,8 @@ pub(crate) async fn set_up(connection: &mut PgConnection) -> Result<(), QueueErr
     .execute(&mut *connection)
     .await?;
     migrations().run_direct(None, &mut *connection, false).await?;
-    // CREATE INDEX waits for all writers and blocks new ones, even if it then finds that the index exists: hence the check.
-    // The build takes 1 to 2 s per million tasks, once.
+    // CREATE INDEX waits for all writers and blocks new ones, even if it then finds that the index exists: hence the
+    // check. The build takes 1 to 2 s per million tasks, once.
     sqlx::raw_sql(
         "DO $$ BEGIN
            PERFORM pg_advisory_xact_lock(hashtext('dce.queue_index')); -- made by two sessions at once they collide
@@ -200,9 +200,9 @@ pub async fn dead_tasks(
     Ok(dead)
 }
 
-/// Deletes up to `batch` tasks that ended more than `age` ago, the oldest first, and tasks fetched that long ago that never
-/// ended: their worker died before the claim, and their run has another task by now ([`dead_tasks`]).
-/// Returns their number; fewer than `batch` means that none is left for now. Safe to run in several workers at once.
+/// Deletes up to `batch` tasks that ended more than `age` ago, the oldest first, and tasks fetched that long ago that
+/// never ended: their worker died before the claim, and their run has another task by now ([`dead_tasks`]). Returns their
+/// number; fewer than `batch` means that none is left for now. Safe to run in several workers at once.
 pub async fn prune(pool: &PgPool, age: Duration, batch: u32) -> Result<u64, QueueError> {
     // The index of `set_up`, in its order. Not clock_timestamp(): being volatile, it cannot bound an index scan.
     let deleted = sqlx::query(
@@ -220,8 +220,8 @@ pub async fn prune(pool: &PgPool, age: Duration, batch: u32) -> Result<u64, Queu
     Ok(deleted.rows_affected())
 }
 
-/// Deletes workers not seen for `age`, each once the last task that it fetched is pruned: tasks refer to their worker. One that
-/// returns cannot fetch until it registers again.
+/// Deletes workers not seen for `age`, each once the last task that it fetched is pruned: tasks refer to their worker.
+/// One that returns cannot fetch until it registers again.
 pub(crate) async fn prune_workers(pool: &PgPool, age: Duration) -> Result<(), QueueError> {
     let mut tx = pool.begin().await?;
     // Locked first, so that the next statement sees all tasks that they have fetched.

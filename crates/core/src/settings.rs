@@ -1,5 +1,5 @@
-//! Parses settings from the environment. All mistakes are reported at once, each with its remedy and without the value, which
-//! may be a secret.
+//! Parses settings from the environment. All mistakes are reported at once, each with its remedy and without the value,
+//! which may be a secret.
 
 use std::env;
 use std::ffi::OsStr;
@@ -22,8 +22,8 @@ impl fmt::Display for Mistakes {
     }
 }
 
-/// Parses the program's arguments and variables; exits on a mistake in the arguments, `--help` and `--version`. A blank variable
-/// counts as unset: compose files pass those that nobody filled in.
+/// Parses the program's arguments and variables; exits on a mistake in the arguments, `--help` and `--version`. A blank
+/// variable counts as unset: compose files pass those that nobody filled in.
 pub fn parse_command_line<P: Parser>() -> P {
     let command = P::command()
         .mut_args(unset_if_blank)

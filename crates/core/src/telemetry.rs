@@ -32,9 +32,9 @@ impl FromStr for LogFormat {
     }
 }
 
-/// The filter when `RUST_LOG` is not set: our own events, and warnings of libraries. sqlx logs slow statements with their SQL as
-/// warnings; a COPY of a full batch is one. The code that makes an answer logs its interruption, with the request and the
-/// reason.
+/// The filter when `RUST_LOG` is not set: our own events, and warnings of libraries. sqlx logs slow statements with their
+/// SQL as warnings; a COPY of a full batch is one. The code that makes an answer logs its interruption, with the request
+/// and the reason.
 const DEFAULT_FILTER: &str = "info,sqlx=error,actix_server=warn,actix_http::h1::dispatcher=off";
 
 /// Installs the process's subscriber, which writes to standard output. Later calls change nothing.

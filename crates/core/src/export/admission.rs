@@ -1,5 +1,5 @@
-//! The limit of runs that are running or admitted at once. SQL decides their fair order, under the admission lock (migration
-//! `admission`).
+//! The limit of runs that are running or admitted at once. SQL decides their fair order, under the admission lock
+//! (migration `admission`).
 
 use std::time::Duration;
 

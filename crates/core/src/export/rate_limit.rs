@@ -1,5 +1,5 @@
-//! The limit of exports that a client may create: a sliding window, so that no minute has more than the limit, wherever it
-//! begins. `store/clients/rate_limits.rs` stores the times.
+//! The limit of exports that a client may create: a sliding window, so that no minute has more than the limit, wherever
+//! it begins. `store/clients/rate_limits.rs` stores the times.
 
 use std::time::Duration;
 

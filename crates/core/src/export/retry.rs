@@ -30,8 +30,8 @@ const BACKOFF_BASE: Duration = Duration::from_secs(1);
 
 const BACKOFF_MAX: Duration = Duration::from_mins(5);
 
-/// The delay before the next attempt: exponential in the failures in a row without progress, spread by `jitter` (0 to 1, drawn by
-/// the caller) over the upper half, and never less than Discord requested.
+/// The delay before the next attempt: exponential in the failures in a row without progress, spread by `jitter` (0 to 1,
+/// drawn by the caller) over the upper half, and never less than Discord requested.
 pub fn retry_delay(failures: u32, retry_after: Option<Duration>, jitter: f64) -> Duration {
     let step = BACKOFF_BASE.saturating_mul(1 << failures.saturating_sub(1).min(16)).min(BACKOFF_MAX);
     let spread = step.mul_f64(0.5 + jitter.clamp(0.0, 1.0) / 2.0);

@@ -7,8 +7,8 @@ use std::fmt;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RunStatus {
-    /// Waits for its time, for a place (admission then sets its task), or for a worker to fetch that task. A claim or a cancel
-    /// ends this state.
+    /// Waits for its time, for a place (admission then sets its task), or for a worker to fetch that task. A claim or a
+    /// cancel ends this state.
     Pending,
     /// A worker holds the lease. The end of the attempt or of the lease ends this state.
     Running,
@@ -106,7 +106,8 @@ pub enum RunEvent {
 }
 
 impl Run {
-    /// The run after the event; `None`: the event does not apply. `cancel_requested`: a cancel of the export is outstanding.
+    /// The run after the event; `None`: the event does not apply. `cancel_requested`: a cancel of the export is
+    /// outstanding.
     #[must_use]
     pub fn after(self, event: RunEvent, cancel_requested: bool) -> Option<Self> {
         use RunStatus::{Cancelled, Failed, Pending, Running};

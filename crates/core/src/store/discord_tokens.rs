@@ -1,6 +1,6 @@
-//! Tokens that Discord refused: a circuit breaker shared by all workers. Discord bans addresses that keep sending requests with
-//! such a token (its documentation: 10,000 answers of 401, 403 and 429 in ten minutes), so no run starts with one, except for
-//! one attempt at intervals (half-open).
+//! Tokens that Discord refused: a circuit breaker shared by all workers. Discord bans addresses that keep sending
+//! requests with such a token (its documentation: 10,000 answers of 401, 403 and 429 in ten minutes), so no run starts
+//! with one, except for one attempt at intervals (half-open).
 
 use std::fmt::{self, Write};
 use std::time::Duration;
@@ -70,8 +70,8 @@ pub struct HalfOpenPermit {
     taken_at: DateTime<Utc>,
 }
 
-/// Acquires the permission for an attempt with a refused token: one worker gets it in each [`HALF_OPEN_INTERVAL`], and only if a
-/// run is admitted.
+/// Acquires the permission for an attempt with a refused token: one worker gets it in each [`HALF_OPEN_INTERVAL`], and
+/// only if a run is admitted.
 pub async fn acquire_permit(
     pool: &PgPool,
     token: &Fingerprint,
@@ -90,7 +90,8 @@ pub async fn acquire_permit(
     Ok(permit)
 }
 
-/// Returns the permission unused, because another worker claimed the run. Changes nothing if the token was tried meanwhile.
+/// Returns the permission unused, because another worker claimed the run. Changes nothing if the token was tried
+/// meanwhile.
 pub async fn release_permit(
     pool: &PgPool,
     token: &Fingerprint,

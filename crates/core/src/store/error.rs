@@ -44,8 +44,8 @@ impl StoreError {
         matches!(self, Self::TimedOut(_)) || self.database().is_some_and(db::is_unreachable)
     }
 
-    /// The database answers but lacks disk, memory or locks (53…), or met an error of its system (58…). An operator may have
-    /// to act.
+    /// The database answers but lacks disk, memory or locks (53…), or met an error of its system (58…). An operator may
+    /// have to act.
     pub fn is_exhausted(&self) -> bool {
         self.code().is_some_and(|code| code != "53300" && (code.starts_with("53") || code.starts_with("58")))
     }

@@ -1,8 +1,8 @@
 //! Imports of files that users already have: an export whose runs one process reads, from beginning to end.
 //!
-//! Imports are neither queued nor admitted. A run is created as its owner's and ends once: `max_attempts` is 0, so that no
-//! failure and no expired lease makes it pending (a constraint forbids that too). Heartbeat, checkpoint and rescue are those of
-//! any run.
+//! Imports are neither queued nor admitted. A run is created as its owner's and ends once: `max_attempts` is 0, so that
+//! no failure and no expired lease makes it pending (a constraint forbids that too). Heartbeat, checkpoint and rescue are
+//! those of any run.
 
 use serde_json::json;
 use sqlx::postgres::{PgConnection, PgPool};

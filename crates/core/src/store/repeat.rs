@@ -9,12 +9,12 @@ const MAX_REPEATS: u32 = 5;
 
 const REPEAT_PAUSE: Duration = Duration::from_millis(200);
 
-/// Time allowed for one try. The server itself ends each statement after 4 s; this limit is for a server that is unreachable
-/// although the connection stands, which no TCP timeout ends within minutes.
+/// Time allowed for one try. The server itself ends each statement after 4 s; this limit is for a server that is
+/// unreachable although the connection stands, which no TCP timeout ends within minutes.
 pub const ANSWER_LIMIT: Duration = Duration::from_secs(10);
 
-/// Limits the time of a query on the client's side. The connection of a query that is cut off returns to the pool only if it
-/// answers.
+/// Limits the time of a query on the client's side. The connection of a query that is cut off returns to the pool only if
+/// it answers.
 pub async fn in_time<T>(query: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
     match tokio::time::timeout(ANSWER_LIMIT, query).await {
         Ok(answer) => answer,
@@ -22,8 +22,8 @@ pub async fn in_time<T>(query: impl Future<Output = Result<T, StoreError>>) -> R
     }
 }
 
-/// Repeats a transition after a transient error. The transition itself must detect an earlier try of its own that committed
-/// although its answer was lost.
+/// Repeats a transition after a transient error. The transition itself must detect an earlier try of its own that
+/// committed although its answer was lost.
 pub(crate) async fn repeated<T, F>(transition: impl Fn() -> F) -> Result<T, StoreError>
 where
     F: Future<Output = Result<T, StoreError>>,

@@ -56,8 +56,8 @@ pub async fn drop(connection: &mut PgConnection) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Installs `pg_trgm` if it is missing, in the schema `extensions` if that exists, as on Supabase. Returns the quoted name of
-/// its schema.
+/// Installs `pg_trgm` if it is missing, in the schema `extensions` if that exists, as on Supabase. Returns the quoted
+/// name of its schema.
 async fn extension(connection: &mut PgConnection) -> Result<String, StoreError> {
     let has_schema = sqlx::query_scalar!(r#"SELECT to_regnamespace('extensions') IS NOT NULL AS "has!""#)
         .fetch_one(&mut *connection)

@@ -74,8 +74,8 @@ pub async fn live(pool: &PgPool) -> Result<Vec<Readiness>, StoreError> {
         .collect())
 }
 
-/// Deletes workers not seen for `age`, which is well above a lease; in the queue, once their last task is pruned. Returns their
-/// number. Safe to run in several workers at once.
+/// Deletes workers not seen for `age`, which is well above a lease; in the queue, once their last task is pruned. Returns
+/// their number. Safe to run in several workers at once.
 pub async fn prune(pool: &PgPool, age: Duration) -> Result<u64, StoreError> {
     let deleted = sqlx::query!(
         "DELETE FROM workers WHERE id = ANY (ARRAY(

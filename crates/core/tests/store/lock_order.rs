@@ -1,8 +1,8 @@
 //! Lock order: sessions that stop at a critical statement delay the others as little as promised.
 //! Each test guards a rule of `docs/states.md`, which lists them, and fails without that rule.
 //!
-//! A gate stops a session: another session that holds the row, table or lock which the statement needs. Transitions run on
-//! sessions without time limits, so that a waiting session stays where it is on a machine of any speed.
+//! A gate stops a session: another session that holds the row, table or lock which the statement needs. Transitions run
+//! on sessions without time limits, so that a waiting session stays where it is on a machine of any speed.
 
 use std::pin;
 
@@ -73,8 +73,8 @@ impl Store {
         Gate(session)
     }
 
-    /// Starts a transition on a session of its own, where a deadlock stays visible: Postgres would end it, and the repetition of
-    /// the transition would hide it.
+    /// Starts a transition on a session of its own, where a deadlock stays visible: Postgres would end it, and the
+    /// repetition of the transition would hide it.
     fn start<T, F>(&self, transition: impl FnOnce(PgPool) -> F) -> Started<T>
     where
         T: Send + 'static,

@@ -26,7 +26,8 @@ async fn a_paused_writer_is_terminated_before_the_rescue() {
     let fence = store.claim("w").await.fence;
     let mut paused = noted_session(&store, &fence).await;
     let expired = store.expire(fence.run_id).await;
-    // The latest point at which a writer can be paused: rows and fence written, COMMIT not sent. It holds the row of its run.
+    // The latest point at which a writer can be paused: rows and fence written, COMMIT not sent. It holds the row of its
+    // run.
     paused.execute("BEGIN").await.unwrap();
     paused.execute(ONE_MESSAGE).await.unwrap();
     checkpoint(&mut paused, &fence, &at(100, 1)).await.unwrap();

@@ -1,5 +1,5 @@
-//! The failures of attempts: each code with a sentence about the failure and one about the remedy. `export/retry.rs` decides
-//! which are retried.
+//! The failures of attempts: each code with a sentence about the failure and one about the remedy. `export/retry.rs`
+//! decides which are retried.
 
 use crate::export::sentences::sentences;
 

@@ -41,8 +41,8 @@ pub struct ChannelRules {
 }
 
 impl ChannelRules {
-    /// With a default and no list, only the default is allowed; with neither, any channel. The default is always allowed: the
-    /// operator has named it.
+    /// With a default and no list, only the default is allowed; with neither, any channel. The default is always allowed:
+    /// the operator has named it.
     pub fn new(default: Option<Snowflake>, allowed: Option<AllowedChannels>) -> Self {
         let mut allowed = allowed.unwrap_or(match default {
             Some(_) => AllowedChannels::Only(BTreeSet::new()),
@@ -66,8 +66,8 @@ impl ChannelRules {
         }
     }
 
-    /// The channels that may not be exported. A thread counts as its parent if `parents` (thread to parent) contains it; an unknown id
-    /// counts as a channel.
+    /// The channels that may not be exported. A thread counts as its parent if `parents` (thread to parent) contains it;
+    /// an unknown id counts as a channel.
     pub fn refused(&self, channels: &[Snowflake], parents: &HashMap<Snowflake, Snowflake>) -> Vec<Snowflake> {
         let mut refused = self.not_listed(channels);
         refused.retain(|id| parents.get(id).is_none_or(|parent| !self.not_listed(&[*parent]).is_empty()));

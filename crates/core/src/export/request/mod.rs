@@ -38,8 +38,8 @@ pub struct ExportRequest {
 }
 
 impl ExportRequest {
-    /// Parses the body; `null` is the same as absent. A channel that is named twice counts once, because a list from several sources
-    /// may repeat it. A request without a channel exports `default_channel`.
+    /// Parses the body; `null` is the same as absent. A channel that is named twice counts once, because a list from
+    /// several sources may repeat it. A request without a channel exports `default_channel`.
     ///
     /// # Errors
     /// All mistakes of the body, at least one (the first hundred of more).

@@ -12,8 +12,8 @@ const NAIVE: [&str; 2] = ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%dT%H:%M"];
 
 /// Parses an ISO 8601 time with an explicit offset, as UTC, for messages.
 ///
-/// Discord's times and ids have milliseconds. A finer time is rounded up, which selects the same messages for an inclusive start
-/// and for an exclusive end.
+/// Discord's times and ids have milliseconds. A finer time is rounded up, which selects the same messages for an
+/// inclusive start and for an exclusive end.
 ///
 /// # Errors
 /// The class of the mistake and a sentence about it.

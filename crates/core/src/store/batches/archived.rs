@@ -1,6 +1,7 @@
 //! Lookup of the archived messages in the id ranges of a batch.
 //!
-//! Both ends of a range have the same number of digits: only among such ids is the order of the texts that of the numbers.
+//! Both ends of a range have the same number of digits: only among such ids is the order of the texts that of the
+//! numbers.
 
 use chrono::{DateTime, Utc};
 use futures_util::Stream;
@@ -74,8 +75,8 @@ pub fn archived_versions<'c>(
     at_most: i64,
     time: Option<DateTime<Utc>>,
 ) -> impl Stream<Item = sqlx::Result<ArchivedVersion>> + Unpin + use<'c> {
-    // OFFSET prevents the subquery from being joined: a generic plan would then read the whole channel (measured: 60 times
-    // slower).
+    // OFFSET prevents the subquery from being joined: a generic plan would then read the whole channel (measured: 60
+    // times slower).
     sqlx::query_as!(
         ArchivedVersion,
         r#"SELECT m.message_id AS "message_id!", m.content, m.raw ->> 'timestampEdited' AS edited,

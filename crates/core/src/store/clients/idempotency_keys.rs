@@ -1,5 +1,5 @@
-//! Answers stored under the idempotency keys of clients. A key is written in the transaction that creates its export, so that
-//! both exist or neither.
+//! Answers stored under the idempotency keys of clients. A key is written in the transaction that creates its export, so
+//! that both exist or neither.
 
 use std::time::Duration;
 

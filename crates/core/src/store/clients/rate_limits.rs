@@ -21,8 +21,8 @@ pub async fn remaining(pool: &PgPool, caller: &str, limit: RateLimit) -> Result<
     Ok(limit.quota(&row.accepted, row.now))
 }
 
-/// Uses one creation of the quota, if one is left: the second of the pair. The client's row stays locked until the transaction
-/// ends, so that all instances of the API share one limit.
+/// Uses one creation of the quota, if one is left: the second of the pair. The client's row stays locked until the
+/// transaction ends, so that all instances of the API share one limit.
 pub(crate) async fn consume(
     connection: &mut PgConnection,
     caller: &str,

@@ -66,8 +66,8 @@ impl ExportSummary {
     }
 }
 
-/// Reads at most `limit` exports that follow a position; `None`: from the newest. Exports that are created meanwhile come before
-/// all pages and move none.
+/// Reads at most `limit` exports that follow a position; `None`: from the newest. Exports that are created meanwhile come
+/// before all pages and move none.
 pub async fn page(
     pool: &PgPool,
     filter: &ExportFilter,

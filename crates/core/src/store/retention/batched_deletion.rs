@@ -1,5 +1,5 @@
-//! Parts shared by prune and purge: the deletion of versions and the update of counts, in the transaction that deletes messages.
-//! Locks messages, then channels, as batches do.
+//! Parts shared by prune and purge: the deletion of versions and the update of counts, in the transaction that deletes
+//! messages. Locks messages, then channels, as batches do.
 
 use std::ops::AddAssign;
 
@@ -59,8 +59,8 @@ pub(super) async fn channels_or_all(
     }
 }
 
-/// Deletes the versions of deleted messages of a channel and updates its count. The versions need a statement of their own: an
-/// update that the deletion waited for may have added some.
+/// Deletes the versions of deleted messages of a channel and updates its count. The versions need a statement of their
+/// own: an update that the deletion waited for may have added some.
 pub(super) async fn delete_versions(
     connection: &mut PgConnection,
     channel: &str,

@@ -1,9 +1,9 @@
-//! Erased authors, channels and messages, which batches skip; and the coordination of an erasure with batches under way, without
-//! either waiting for a lock.
+//! Erased authors, channels and messages, which batches skip; and the coordination of an erasure with batches under way,
+//! without either waiting for a lock.
 //!
 //! A transaction that writes messages holds a mark (an advisory lock in shared mode, never taken otherwise) and reads the
-//! erasures in a later statement. An erasure commits, then waits until the holders of the mark at that time have ended: all later
-//! batches have read the erasure.
+//! erasures in a later statement. An erasure commits, then waits until the holders of the mark at that time have ended:
+//! all later batches have read the erasure.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -66,8 +66,8 @@ pub async fn record(connection: &mut PgConnection, subject: Subject) -> Result<b
     Ok(recorded.rows_affected() == 1)
 }
 
-/// Waits for the end of the batches under way, which may not have read the recorded erasures. `false`: some have not ended within
-/// `limit`.
+/// Waits for the end of the batches under way, which may not have read the recorded erasures. `false`: some have not
+/// ended within `limit`.
 pub async fn wait_for_batches(connection: &mut PgConnection, limit: Duration) -> Result<bool, StoreError> {
     let since = Instant::now();
     let under_way = batches(connection).await?;

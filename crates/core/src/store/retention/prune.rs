@@ -145,8 +145,8 @@ pub async fn count_exports(
     Ok(DeletedExports { exports, runs, attempts })
 }
 
-/// Deletes a batch of the exports that ended before a time, with their runs and attempts, in a transaction. Skips locked ones: they
-/// are being retried.
+/// Deletes a batch of the exports that ended before a time, with their runs and attempts, in a transaction. Skips locked
+/// ones: they are being retried.
 pub async fn delete_exports(
     connection: &mut PgConnection,
     before: DateTime<Utc>,

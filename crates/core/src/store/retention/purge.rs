@@ -1,5 +1,5 @@
-//! Erasure of messages with their versions. There is no index on authors, which each export would have to maintain: a purge
-//! scans the primary key.
+//! Erasure of messages with their versions. There is no index on authors, which each export would have to maintain: a
+//! purge scans the primary key.
 
 use sqlx::Connection;
 use sqlx::postgres::PgConnection;

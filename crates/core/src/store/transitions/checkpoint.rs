@@ -34,8 +34,8 @@ pub struct Checkpoint {
     pub updated: i64,
 }
 
-/// Writes a checkpoint: the last statement before the COMMIT of each batch. Fails if the fence no longer holds, so that the
-/// batch is not committed. Renews the lease too.
+/// Writes a checkpoint: the last statement before the COMMIT of each batch. Fails if the fence no longer holds, so that
+/// the batch is not committed. Renews the lease too.
 pub async fn checkpoint(ingest: &mut PgConnection, fence: &Fence, at: &Checkpoint) -> Result<(), StoreError> {
     let text = |id: Option<Snowflake>| id.map(|id| id.to_string());
     let written = sqlx::query!(

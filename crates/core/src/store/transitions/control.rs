@@ -14,8 +14,8 @@ pub enum ControlOutcome {
     /// Done, or in that state already; with the status that the export has now.
     Now(ExportStatus),
     NotFound,
-    /// The state forbids it: a cancel of an export that has completed or failed, a retry of one that has completed or goes
-    /// on without a failure.
+    /// The state forbids it: a cancel of an export that has completed or failed, a retry of one that has completed or
+    /// goes on without a failure.
     Refused(ExportStatus),
     /// A retry of an import, which needs its files.
     IsImport,

@@ -85,8 +85,8 @@ pub async fn create(
     }
 }
 
-/// Creates an export for a client: export, runs, the tasks that may start now, the client's key and its use of the limit, all
-/// in one transaction. A repetition under a key does not count against the limit.
+/// Creates an export for a client: export, runs, the tasks that may start now, the client's key and its use of the limit,
+/// all in one transaction. A repetition under a key does not count against the limit.
 pub async fn submit(
     pool: &PgPool,
     submission: Submission<'_>,

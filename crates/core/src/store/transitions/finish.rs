@@ -68,8 +68,8 @@ pub async fn hand_back(
 /// Delay before a run that was handed back with a reason may start again.
 const HANDED_BACK_DELAY: Duration = Duration::from_secs(5);
 
-/// Hands back a run that the worker cannot continue, for a reason that is not the run's own: the run's budget is not charged, and
-/// clients see the reason.
+/// Hands back a run that the worker cannot continue, for a reason that is not the run's own: the run's budget is not
+/// charged, and clients see the reason.
 pub async fn hand_back_with_reason(
     pool: &PgPool,
     fence: &Fence,
@@ -119,8 +119,8 @@ pub(crate) async fn finish_attempt(
     .await
 }
 
-/// Warns of an unfiltered run that brought no message in any attempt. Neither DCE nor Discord reports an error then: a bot
-/// without Read Message History gets an empty list.
+/// Warns of an unfiltered run that brought no message in any attempt. Neither DCE nor Discord reports an error then: a
+/// bot without Read Message History gets an empty list.
 async fn warn_if_empty(connection: &mut PgConnection, run_id: Uuid) -> Result<(), StoreError> {
     sqlx::query!(
         "UPDATE export_channels r SET warnings = r.warnings || $2::jsonb FROM exports e
@@ -157,7 +157,8 @@ async fn already_ended(
     }
 }
 
-/// Moves a run out of `running`, in the run and in the history. The caller has locked export and run, then settles and commits.
+/// Moves a run out of `running`, in the run and in the history. The caller has locked export and run, then settles and
+/// commits.
 pub(super) async fn leave_running(
     connection: &mut PgConnection,
     run_id: Uuid,

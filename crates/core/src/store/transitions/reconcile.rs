@@ -15,8 +15,8 @@ pub struct Reconciled {
     pub admitted: usize,
 }
 
-/// Gives a new task to each admitted run whose task can no longer be claimed, then admits runs; under the admission lock, so
-/// that two reconcilers do not push twice. A worker that arrives late with the old task is refused at the claim.
+/// Gives a new task to each admitted run whose task can no longer be claimed, then admits runs; under the admission lock,
+/// so that two reconcilers do not push twice. A worker that arrives late with the old task is refused at the claim.
 pub async fn reconcile(pool: &PgPool, limit: AdmissionLimit) -> Result<Reconciled, StoreError> {
     let mut tx = pool.begin().await?;
     sqlx::query!("SELECT pg_advisory_xact_lock(hashtext('dce.admission'))").execute(&mut *tx).await?;

@@ -34,8 +34,9 @@ pub async fn expired_leases(pool: &PgPool) -> Result<Vec<ExpiredLease>, StoreErr
     Ok(rows)
 }
 
-/// Terminates the sessions of an expired attempt and waits up to a second for their end, before anything is locked: a paused
-/// worker's open COPY would block its successor, and no timeout ends it. Returns the number of sessions terminated.
+/// Terminates the sessions of an expired attempt and waits up to a second for their end, before anything is locked: a
+/// paused worker's open COPY would block its successor, and no timeout ends it. Returns the number of sessions
+/// terminated.
 pub async fn terminate_backends(pool: &PgPool, expired: &ExpiredLease) -> Result<i64, StoreError> {
     let mut connection = pool.acquire().await?;
     backends::terminate_sessions(&mut connection, &expired.backends).await
@@ -52,9 +53,9 @@ pub async fn server_has_just_started(pool: &PgPool) -> Result<bool, StoreError> 
     Ok(recent)
 }
 
-/// Takes the run from its dead owner, in a transaction of its own. The run is due at once; an import fails, because nobody
-/// else has its files. `None`: the row is locked, or the lease is no longer expired.
-/// Only if the recorded sessions are still those that were terminated: one recorded since then was not.
+/// Takes the run from its dead owner, in a transaction of its own. The run is due at once; an import fails, because
+/// nobody else has its files. `None`: the row is locked, or the lease is no longer expired. Only if the recorded sessions
+/// are still those that were terminated: one recorded since then was not.
 pub async fn rescue(pool: &PgPool, expired: &ExpiredLease) -> Result<Option<RunStatus>, StoreError> {
     let mut tx = pool.begin().await?;
     let Some(export) = lock_export_of(&mut tx, expired.run_id).await? else { return Ok(None) };

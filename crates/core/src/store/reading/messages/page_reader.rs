@@ -1,7 +1,8 @@
 //! Reads page after page, and keeps its position between them.
 //!
-//! If an index contains all conditions, a page is one statement. Otherwise channels are scanned in windows of so many messages,
-//! each of which takes little time; matches so rare that an index on the text finds them sooner are searched there.
+//! If an index contains all conditions, a page is one statement. Otherwise channels are scanned in windows of so many
+//! messages, each of which takes little time; matches so rare that an index on the text finds them sooner are searched
+//! there.
 
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};

@@ -42,8 +42,8 @@ impl Sessions {
     }
 }
 
-/// A session that reads one page. Dropped during a statement, it cancels the statement: a server notices only when it sends that
-/// nobody reads the answer, and a search may send nothing for long.
+/// A session that reads one page. Dropped during a statement, it cancels the statement: a server notices only when it
+/// sends that nobody reads the answer, and a search may send nothing for long.
 #[derive(Debug)]
 pub(super) struct Session {
     connection: Option<PoolConnection<Postgres>>,
@@ -103,8 +103,8 @@ impl Drop for Session {
     }
 }
 
-/// Cancels the statement of a session. The session returns to its pool only after the statement has ended, so that no other
-/// statement is cancelled.
+/// Cancels the statement of a session. The session returns to its pool only after the statement has ended, so that no
+/// other statement is cancelled.
 async fn cancel(mut connection: PoolConnection<Postgres>, control: PgPool, pid: i32) {
     let cancel = sqlx::query_scalar!(r#"SELECT pg_cancel_backend($1) AS "sent!""#, pid).fetch_one(&control);
     let cancelled = tokio::time::timeout(CANCEL_LIMIT, cancel).await;

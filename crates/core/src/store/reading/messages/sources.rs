@@ -21,8 +21,8 @@ pub fn channel_source(channel_id: Snowflake) -> Vec<Source> {
     vec![Source { channel_id, range: None }]
 }
 
-/// The messages that the runs of an export have read so far, whichever export inserted them, channel by channel in the order of
-/// the runs. `None`: no export has this id.
+/// The messages that the runs of an export have read so far, whichever export inserted them, channel by channel in the
+/// order of the runs. `None`: no export has this id.
 pub async fn export_sources(pool: &PgPool, job_id: Uuid) -> Result<Option<Vec<Source>>, StoreError> {
     let rows = sqlx::query!(
         r#"SELECT r.channel_id AS "channel_id?", r.first_message_id, r.last_message_id

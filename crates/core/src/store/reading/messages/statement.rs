@@ -30,8 +30,8 @@ pub(super) fn page_by_text_index(
     columns: &[Column],
     at_most: i64,
 ) -> QueryBuilder<Postgres> {
-    // An expression instead of the column, so that only the index on the text can be used: for a channel that is newer than
-    // the statistics any other one would seem better.
+    // An expression instead of the column, so that only the index on the text can be used: for a channel that is newer
+    // than the statistics any other one would seem better.
     page_where("channel_id || '' = ", range, filters, order, columns, at_most)
 }
 
@@ -90,8 +90,8 @@ pub(super) fn times(channel_id: Snowflake, ids: &[Snowflake]) -> QueryBuilder<Po
     sql
 }
 
-/// Selects one message in the order of the primary key, so that no other index is used: for a channel that is newer than the
-/// statistics each index seems to find a message at once.
+/// Selects one message in the order of the primary key, so that no other index is used: for a channel that is newer than
+/// the statistics each index seems to find a message at once.
 fn one(sql: &mut QueryBuilder<Postgres>, channel_id: Snowflake, message_id: Snowflake) {
     sql.push(" FROM messages WHERE channel_id = ").push_bind(channel_id.to_string());
     let id = message_id.to_string();

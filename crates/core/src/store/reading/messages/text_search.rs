@@ -15,8 +15,8 @@ const SPARSE: i64 = 100;
 /// If a page takes the index longer although it finds messages, a scan is faster.
 const SLOW: Duration = Duration::from_millis(500);
 
-/// Permits only plans that use an index on the text, and only briefly: the index is no help for a text that is common in other
-/// channels.
+/// Permits only plans that use an index on the text, and only briefly: the index is no help for a text that is common in
+/// other channels.
 const PLAN_SETTINGS: &str = "SELECT set_config('enable_bitmapscan', 'on', true), set_config('enable_sort', 'on', true), \
                             set_config('enable_seqscan', 'off', true), set_config('enable_indexscan', 'off', true), \
                             set_config('statement_timeout', '2s', true)";
