@@ -3,9 +3,8 @@
 use bytes::{BufMut, BytesMut};
 use chrono::{DateTime, Utc};
 use dce_snowflake::Snowflake;
-use uuid::Uuid;
 
-pub use super::row_encoder::COLUMNS;
+pub use super::row_encoder::{COLUMNS, Origin};
 use super::row_encoder::{HEADER, SharedFields, TRAILER, author_id, put_row};
 use super::summary::Summary;
 use crate::message::columns::Message;
@@ -20,17 +19,6 @@ pub struct RowTooLarge {
     pub id: Snowflake,
     /// Size of the minified JSON.
     pub bytes: usize,
-}
-
-/// The values that all rows of one document share.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Origin {
-    /// The channel or thread under which the messages are stored.
-    pub channel_id: Snowflake,
-    /// The export that inserts the messages.
-    pub job_id: Uuid,
-    /// When DCE wrote the document.
-    pub exported_at: Option<DateTime<Utc>>,
 }
 
 /// Positions of a message's row in the stream.

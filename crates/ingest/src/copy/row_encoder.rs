@@ -4,8 +4,8 @@
 use bytes::{Buf, BufMut, BytesMut};
 use chrono::{DateTime, Utc};
 use dce_snowflake::Snowflake;
+use uuid::Uuid;
 
-use super::batch::Origin;
 use crate::message::columns::Message;
 
 /// The columns of a row, in the order of its fields.
@@ -20,6 +20,17 @@ const JSONB_VERSION: u8 = 1;
 
 /// 2000-01-01T00:00:00Z, Postgres's epoch, in microseconds since 1970.
 const POSTGRES_EPOCH_US: i64 = 946_684_800_000_000;
+
+/// The values that all rows of one document share.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Origin {
+    /// The channel or thread under which the messages are stored.
+    pub channel_id: Snowflake,
+    /// The export that inserts the messages.
+    pub job_id: Uuid,
+    /// When DCE wrote the document.
+    pub exported_at: Option<DateTime<Utc>>,
+}
 
 /// The fields that all rows of one origin share, encoded once.
 #[derive(Debug, Default)]
