@@ -18,7 +18,7 @@ const AGE_STEP: TimeDelta = TimeDelta::seconds(10);
 /// Maximum polling interval, in seconds.
 const MAX_INTERVAL: u32 = 5;
 
-/// One state of an export, serialized.
+/// One state of an export, serialised.
 #[derive(Debug, Clone)]
 pub struct RenderedExport {
     /// JSON in one line.
@@ -41,7 +41,7 @@ pub struct RenderedExport {
 }
 
 impl RenderedExport {
-    /// Serializes an export.
+    /// Serialises an export.
     ///
     /// # Errors
     /// Never for values from the database: all of them can be JSON.

@@ -99,7 +99,7 @@ fn a_snapshot_ahead_of_the_notifications_waits_for_the_states_in_between() {
     assert!(!history.record(&change(3, Pending)), "shown already");
     assert_eq!(all(&history, &mut position), ["state running 2-0", "snapshot pending 3-5"]);
 
-    // Where no notice comes any more it does not wait for ever.
+    // Without further notifications it does not wait for ever.
     assert_eq!(history.offer(export(7, Running, 5), true, false), SnapshotOutcome::Held);
     let held = history.release(true).unwrap();
     assert_eq!(history.offer(held, false, false), SnapshotOutcome::Accepted);

@@ -18,7 +18,7 @@ pub(super) fn accepted(job_id: Uuid, body: String) -> HttpResponse {
         .body(body)
 }
 
-/// Serializes a body. Texts, times and ids always serialise.
+/// Serialises a body. Texts, times and ids always serialise.
 pub(super) fn json(body: &impl Serialize) -> String {
     serde_json::to_string(body).unwrap_or_default()
 }

@@ -65,7 +65,7 @@ pub(in crate::routes) async fn create(
         Ok(WithQuota { value, quota }) => (Ok(value), quota),
         Err(WithQuota { value, quota }) => (Err(value), quota),
     };
-    // Every response of the route reports the quota, also one that consumed none. After a failure of the database nobody
+    // Every response of the route reports the quota, even one that consumed none. After a failure of the database nobody
     // waits for it a second time.
     let has_failed = result.as_ref().is_err_and(|problem| problem.code().status().is_server_error());
     let quota = match (quota, state.rate_limit) {
@@ -113,7 +113,7 @@ impl Client<'_> {
         let body = request_body::json_object(request, payload).await?;
         let digest = idempotency::digest(&body);
         let key = key.as_deref().map(|key| IdempotencyKey { key, payload: &digest });
-        // Before anything else is checked: a repeated request gets the first response, whatever the settings are now.
+        // Comes before every other check: a repeated request gets the first response, whatever the settings are now.
         if let Some(key) = key
             && let Some(answered) =
                 in_time(keys::find(&self.state.pool, &self.caller.identity(), key.key)).await?
