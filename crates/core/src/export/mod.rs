@@ -6,6 +6,6 @@ pub mod failure;
 pub mod rate_limit;
 pub mod request;
 pub mod retry;
-mod sentences;
+mod sentences_macro;
 pub mod state;
 pub mod warnings;

@@ -4,7 +4,7 @@
 
 use serde_json::{Value, json};
 
-use super::sentences::sentences;
+use super::sentences_macro::sentences;
 use crate::ids::Snowflake;
 
 sentences! {

@@ -1,7 +1,7 @@
 //! The failures of attempts: each code with a sentence about the failure and one about the remedy. `export/retry.rs`
 //! decides which are retried.
 
-use crate::export::sentences::sentences;
+use crate::export::sentences_macro::sentences;
 
 sentences! {
     /// A class of failures. Clients and tables see its code.

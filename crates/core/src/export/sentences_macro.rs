@@ -1,4 +1,4 @@
-//! Codes with sentences for users: failures and warnings.
+//! The macro that declares codes with sentences for users: failures (`failure/sentences.rs`) and warnings (`warnings.rs`).
 
 /// Declares an enum of codes, each with a message (one sentence about the finding) and an action (the remedy).
 macro_rules! sentences {
