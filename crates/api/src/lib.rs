@@ -1,7 +1,7 @@
 //! REST API: accepts export requests, reports their progress and reads the archive.
 
 pub mod auth;
-pub mod command;
+pub mod command_output;
 pub mod compression;
 pub mod cors;
 pub mod endpoint;

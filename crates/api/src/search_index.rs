@@ -6,7 +6,7 @@ use clap::Args;
 use dce_core::db::{DatabaseUrl, connect_index_build};
 use dce_core::store::search_index::{self, IndexState};
 
-use crate::command::{CommandError, print};
+use crate::command_output::{CommandError, print};
 
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 pub struct SearchIndexArguments {

@@ -15,11 +15,11 @@ use crate::context::WorkerContext;
 use crate::dce::{
     DceProcess, Exit, ExitFlag, ExportArguments, Follower, Launch, Parts, environment, reported_empty,
 };
-use crate::half_open_probe::HalfOpenProbe;
 use crate::ingest::read::source::Author;
 use crate::ingest::{Ingest, Ingested};
 use crate::lease::{Instruction, LAST_WRITES, Lease};
 use crate::token_breaker::BreakerState;
+use crate::token_probe::HalfOpenProbe;
 use crate::watchdog::Watchdog;
 
 /// Messages per file of DCE. A file is deleted once its messages are committed, which bounds the disk.

@@ -9,7 +9,7 @@ use dce_core::store::retention::prune::{self, DeletedExports, MessagePruning};
 use super::arguments::PruneSettings;
 use super::throttle::Throttle;
 use super::{NOTHING_DONE, connect, format};
-use crate::command::{CommandError, print};
+use crate::command_output::{CommandError, print};
 
 /// Deletes what is older than the settings' ages, or counts it.
 pub async fn prune(url: &DatabaseUrl, settings: &PruneSettings) -> Result<(), CommandError> {

@@ -10,7 +10,7 @@ use dce_core::store::retention::purge::{self, Purge};
 use super::arguments::PurgeSettings;
 use super::throttle::Throttle;
 use super::{NOTHING_DONE, connect, format};
-use crate::command::{CommandError, print};
+use crate::command_output::{CommandError, print};
 
 /// A batch takes at most 30 s; the server ends one that was left open after a minute.
 const BATCHES_END_WITHIN: Duration = Duration::from_secs(90);

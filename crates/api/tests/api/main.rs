@@ -4,8 +4,8 @@
 
 mod auth;
 mod blockers;
-mod browser;
 mod cancel_and_retry;
+mod cors_and_security_headers;
 mod create;
 mod events;
 mod get;

@@ -8,7 +8,9 @@ use serde_json::json;
 use sqlx::postgres::{PgConnection, PgPool};
 use uuid::Uuid;
 
-use super::transitions::{AttemptReport, ClaimedRun, Fence, Finish, RunOptions, finish_attempt, settle};
+use super::transitions::{
+    AttemptReport, ClaimedRun, Fence, Finish, RunOptions, finish_attempt, settle_export,
+};
 use super::{StoreError, exactly_one, repeated};
 use crate::export::admission::LEASE;
 use crate::export::failure::Failure;
@@ -54,7 +56,7 @@ pub async fn begin(pool: &PgPool, new: &NewImport) -> Result<Begun, StoreError> 
                 return Ok(Begun::Cancelled);
             }
             insert_run(&mut tx, new).await?;
-            settle(&mut tx, new.job_id).await?;
+            settle_export(&mut tx, new.job_id).await?;
             tx.commit().await?;
         }
         Ok(Begun::Run(Box::new(new.claimed())))

@@ -14,13 +14,13 @@ pub mod discord_tokens;
 mod error;
 pub mod imports;
 pub mod reading;
-mod repeat;
 pub mod retention;
+mod retry_transient;
 pub mod search_index;
 pub mod transitions;
 pub mod workers;
 
 pub use error::StoreError;
 pub(crate) use error::exactly_one;
-pub(crate) use repeat::repeated;
-pub use repeat::{ANSWER_LIMIT, in_time};
+pub(crate) use retry_transient::repeated;
+pub use retry_transient::{ANSWER_LIMIT, in_time};

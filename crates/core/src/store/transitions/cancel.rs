@@ -6,8 +6,8 @@ use sqlx::postgres::{PgConnection, PgPool};
 use uuid::Uuid;
 
 use super::admission::admit;
-use super::control::{ControlOutcome, lock_export, nothing_to_do};
-use super::settle::settle;
+use super::control_outcome::{ControlOutcome, lock_export, nothing_to_do};
+use super::settle_export::settle_export;
 use crate::export::admission::AdmissionLimit;
 use crate::export::state::ExportStatus;
 use crate::store::{StoreError, repeated};
@@ -45,7 +45,7 @@ pub async fn cancel(
         )
         .execute(&mut *tx)
         .await?;
-        let now = settle(&mut tx, job_id).await?;
+        let now = settle_export(&mut tx, job_id).await?;
         if !now.is_final() {
             notify_workers(&mut tx, job_id).await?;
         }

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::fence::Fence;
 use super::lock::lock_export_of;
-use super::settle::settle;
+use super::settle_export::settle_export;
 use crate::export::admission::LEASE;
 use crate::export::conflict::OnConflict;
 use crate::export::warnings::Counters;
@@ -137,7 +137,7 @@ async fn claim_locked(
         .execute(&mut *connection)
         .await?;
         if ended.rows_affected() == 1 {
-            settle(connection, export.job_id).await?;
+            settle_export(connection, export.job_id).await?;
         }
         return Ok(Claim::Nothing);
     }
@@ -173,7 +173,7 @@ async fn claim_locked(
     .execute(&mut *connection)
     .await?;
     exactly_one("insert attempt", inserted.rows_affected())?;
-    settle(connection, export.job_id).await?;
+    settle_export(connection, export.job_id).await?;
     row.into_claim(run_id, worker)
 }
 

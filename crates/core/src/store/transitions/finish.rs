@@ -6,10 +6,10 @@ use sqlx::postgres::{PgConnection, PgPool};
 use uuid::Uuid;
 
 use super::admission::admit;
-use super::coverage::extend_coverage;
+use super::channel_coverage::extend_coverage;
 use super::fence::Fence;
 use super::lock::{LockedExport, LockedRun, lock_export_of, lock_fenced};
-use super::settle::settle;
+use super::settle_export::settle_export;
 use crate::export::admission::AdmissionLimit;
 use crate::export::failure::Failure;
 use crate::export::retry::retry_delay;
@@ -109,7 +109,7 @@ pub(crate) async fn finish_attempt(
                 warn_if_empty(&mut tx, fence.run_id).await?;
             }
         }
-        settle(&mut tx, export.job_id).await?;
+        settle_export(&mut tx, export.job_id).await?;
         if let Some(limit) = limit {
             admit(&mut tx, limit).await?;
         }

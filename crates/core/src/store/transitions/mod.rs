@@ -3,12 +3,12 @@
 //! it began.
 
 mod admission;
-mod backends;
+mod attempt_sessions;
 mod cancel;
+mod channel_coverage;
 mod checkpoint;
 mod claim;
-mod control;
-mod coverage;
+mod control_outcome;
 mod create;
 mod fence;
 mod finish;
@@ -17,13 +17,13 @@ mod lock;
 mod reconcile;
 mod rescue;
 mod retry;
-mod settle;
+mod settle_export;
 
-pub use backends::{current_session, record_backend, terminate_sessions};
+pub use attempt_sessions::{current_session, record_backend, terminate_sessions};
 pub use cancel::{CANCEL_CHANNEL, cancel};
 pub use checkpoint::{Checkpoint, checkpoint};
 pub use claim::{Claim, ClaimedRun, RunOptions, claim};
-pub use control::ControlOutcome;
+pub use control_outcome::ControlOutcome;
 pub use create::{CreatedExport, NewExport, Submission, SubmissionOutcome, create, submit};
 pub use fence::Fence;
 pub use finish::{AttemptReport, complete, fail, hand_back, hand_back_with_reason};
@@ -32,4 +32,4 @@ pub use heartbeat::{HEARTBEAT_INTERVAL, LeaseState, heartbeat};
 pub use reconcile::{Reconciled, reconcile};
 pub use rescue::{ExpiredLease, expired_leases, rescue, server_has_just_started, terminate_backends};
 pub use retry::retry;
-pub(crate) use settle::settle;
+pub(crate) use settle_export::settle_export;

@@ -3,10 +3,10 @@
 use sqlx::postgres::PgPool;
 use uuid::Uuid;
 
-use super::backends;
+use super::attempt_sessions;
 use super::finish::{AttemptReport, Finish, leave_running};
 use super::lock::{LockedRun, lock_export_of};
-use super::settle::settle;
+use super::settle_export::settle_export;
 use crate::export::admission::LEASE;
 use crate::export::failure::{Failure, FailureKind};
 use crate::export::state::{AttemptEnd, RunStatus};
@@ -39,7 +39,7 @@ pub async fn expired_leases(pool: &PgPool) -> Result<Vec<ExpiredLease>, StoreErr
 /// terminated.
 pub async fn terminate_backends(pool: &PgPool, expired: &ExpiredLease) -> Result<i64, StoreError> {
     let mut connection = pool.acquire().await?;
-    backends::terminate_sessions(&mut connection, &expired.backends).await
+    attempt_sessions::terminate_sessions(&mut connection, &expired.backends).await
 }
 
 /// Whether the server started less than a lease ago: then leases have expired that nobody could renew.
@@ -82,7 +82,7 @@ pub async fn rescue(pool: &PgPool, expired: &ExpiredLease) -> Result<Option<RunS
     let finish =
         Finish { end: AttemptEnd::LeaseExpired, failure: Some(&failure), jitter: 0.0, report: &report };
     let status = leave_running(&mut tx, expired.run_id, &run, export, &finish).await?;
-    settle(&mut tx, export.job_id).await?;
+    settle_export(&mut tx, export.job_id).await?;
     tx.commit().await?;
     Ok(Some(status))
 }

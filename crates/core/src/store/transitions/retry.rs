@@ -6,8 +6,8 @@ use sqlx::postgres::{PgConnection, PgPool};
 use uuid::Uuid;
 
 use super::admission::admit;
-use super::control::{ControlOutcome, lock_export, nothing_to_do};
-use super::settle::settle;
+use super::control_outcome::{ControlOutcome, lock_export, nothing_to_do};
+use super::settle_export::settle_export;
 use crate::export::admission::AdmissionLimit;
 use crate::store::{StoreError, repeated};
 
@@ -33,7 +33,7 @@ pub async fn retry(pool: &PgPool, job_id: Uuid, limit: AdmissionLimit) -> Result
             return Ok(nothing_to_do(export.status, may_have_committed));
         }
         sqlx::query!("UPDATE exports SET cancel_requested_at = NULL WHERE job_id = $1", job_id).execute(&mut *tx).await?;
-        let now = settle(&mut tx, job_id).await?;
+        let now = settle_export(&mut tx, job_id).await?;
         admit(&mut tx, limit).await?;
         may_have_committed.store(true, Ordering::Relaxed);
         tx.commit().await?;

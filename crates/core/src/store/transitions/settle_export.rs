@@ -7,7 +7,10 @@ use crate::export::state::{ExportStatus, RunCounts};
 use crate::store::{StoreError, exactly_one};
 
 /// Updates an export from its runs. The caller has locked the exports row and written its run.
-pub(crate) async fn settle(connection: &mut PgConnection, job_id: Uuid) -> Result<ExportStatus, StoreError> {
+pub(crate) async fn settle_export(
+    connection: &mut PgConnection,
+    job_id: Uuid,
+) -> Result<ExportStatus, StoreError> {
     let runs = sqlx::query!(
         r#"SELECT count(*) FILTER (WHERE status IN ('pending', 'running')) AS "open!",
                   count(*) FILTER (WHERE status = 'failed') AS "failed!",
