@@ -1,4 +1,4 @@
-//! Batches, decoded as PostgreSQL's documentation describes the binary COPY format.
+//! Batches, decoded by PostgreSQL's documentation of the binary COPY format.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
 
@@ -13,12 +13,12 @@ use uuid::Uuid;
 
 type Row = Vec<Option<Bytes>>;
 
-/// A complete COPY stream's rows.
+/// Decodes the rows of a batch's COPY stream.
 fn rows(batch: &SealedBatch) -> Vec<Row> {
-    rows_of(batch.stream())
+    decode_rows(batch.stream())
 }
 
-fn rows_of(stream: &[u8]) -> Vec<Row> {
+fn decode_rows(stream: &[u8]) -> Vec<Row> {
     let mut stream = Bytes::copy_from_slice(stream);
     assert_eq!(&stream.split_to(11)[..], b"PGCOPY\n\xff\r\n\0");
     assert_eq!((stream.get_u32(), stream.get_u32()), (0, 0), "flags, extension");
@@ -79,7 +79,7 @@ fn push(batch: &mut Batch, json: &str, repairs: u32, source_bytes: u64) {
 }
 
 #[test]
-fn every_column_is_where_it_belongs() {
+fn each_field_of_a_message_is_in_its_column() {
     let full = json!({
         "id": "1257995920998400000", "timestamp": "1999-12-31T23:59:59.1234567+00:00", "content": "길드 \"x\"\n",
         "author": {"id": "8", "name": "üser"}, "attachments": [{"id": "9"}], "embeds": [], "other": [1, null],
@@ -113,10 +113,10 @@ fn every_column_is_where_it_belongs() {
 }
 
 #[test]
-fn a_batch_says_what_it_holds() {
+fn the_summary_counts_the_messages_of_a_batch_and_bounds_their_ids_and_times() {
     let mut batch = Batch::new(&origin(), 1024);
     assert!(batch.is_empty() && batch.summary().span.is_none());
-    // As text 999… would be the highest.
+    // Compared as text, 999… would be the highest id.
     push(&mut batch, &message(1_000_000_000_000_000_000, "2024-01-02T00:00:00Z"), 2, 100);
     push(&mut batch, &message(999_999_999_999_999_999, "2024-01-01T00:00:00Z"), 0, 50);
     push(&mut batch, &message(1_000_000_000_000_000_005, "2024-01-03T00:00:00Z"), 1, 1);
@@ -135,7 +135,7 @@ fn a_batch_says_what_it_holds() {
 }
 
 #[test]
-fn a_recycled_batch_begins_anew_in_the_same_buffer() {
+fn a_recycled_batch_is_empty_and_uses_the_same_buffer() {
     let mut batch = Batch::new(&origin(), 4096);
     assert!(!batch.is_full(100));
     push(&mut batch, &message(1, "2024-01-01T00:00:00Z"), 1, 10);
@@ -150,35 +150,35 @@ fn a_recycled_batch_begins_anew_in_the_same_buffer() {
     assert_eq!(rows(&sealed), first);
     assert_eq!(sealed.stream().as_ptr(), buffer);
     assert_eq!(sealed.summary().messages, 1);
-    assert!(rows(&sealed.recycle().seal()).is_empty(), "an empty batch is a stream too");
+    assert!(rows(&sealed.recycle().seal()).is_empty(), "an empty batch is a valid stream");
 }
 
 #[test]
-fn some_rows_of_a_batch_are_a_stream_of_their_own() {
+fn selected_rows_form_a_valid_stream() {
     let jsons: Vec<String> = (1..=4).map(|id| message(id, "2024-01-01T00:00:00Z")).collect();
     let mut batch = Batch::new(&origin(), 1024);
     jsons[..2].iter().for_each(|json| push(&mut batch, json, 0, 0));
-    // The rest is of another document, whose rows end otherwise.
+    // The other messages are from another document, so the ends of their rows differ.
     let newer = Some("2026-11-23T00:00:00Z".parse().unwrap());
     batch.set_origin(&Origin { exported_at: newer, ..origin() });
     jsons[2..].iter().for_each(|json| push(&mut batch, json, 0, 0));
     let sealed = batch.seal();
     assert_eq!(sealed.newest_export(), newer);
     assert_eq!(sealed.ids().map(Snowflake::get).collect::<Vec<_>>(), [1, 2, 3, 4]);
-    for (place, json) in jsons.iter().enumerate() {
-        assert_eq!(sealed.raw(place), json);
+    for (index, json) in jsons.iter().enumerate() {
+        assert_eq!(sealed.raw(index), json);
     }
     assert_eq!(sealed.raw(4), "");
 
     let all = rows(&sealed);
-    for places in [vec![], vec![0], vec![3], vec![1, 2], vec![0, 1, 2, 3]] {
-        let expected: Vec<Row> = places.iter().map(|place| all[*place].clone()).collect();
-        assert_eq!(rows_of(&sealed.select(places.iter().copied())), expected, "{places:?}");
+    for indexes in [vec![], vec![0], vec![3], vec![1, 2], vec![0, 1, 2, 3]] {
+        let expected: Vec<Row> = indexes.iter().map(|index| all[*index].clone()).collect();
+        assert_eq!(decode_rows(&sealed.select(indexes.iter().copied())), expected, "{indexes:?}");
     }
 }
 
 #[test]
-fn a_message_beyond_a_field_of_postgres_is_refused_and_leaves_no_half_row() {
+fn a_message_too_large_for_a_field_of_postgres_is_refused_and_leaves_no_partial_row() {
     let huge = " ".repeat((512 << 20) + 1);
     let small = message(5, "2024-01-01T00:00:00Z");
     let mut message = Message::parse(&small).unwrap();
@@ -190,7 +190,7 @@ fn a_message_beyond_a_field_of_postgres_is_refused_and_leaves_no_half_row() {
 
 proptest! {
     #[test]
-    fn any_message_comes_back_from_its_row(
+    fn any_message_is_read_back_unchanged_from_its_row(
         id: u64,
         micros in -62_000_000_000_000_000_i64..250_000_000_000_000_000,
         content in any::<Option<String>>(),
@@ -210,8 +210,8 @@ proptest! {
         let rows = rows(&sealed);
         prop_assert_eq!(rows.len(), 3);
         prop_assert_eq!(sealed.author_id(3), None);
-        for (place, row) in rows.iter().enumerate() {
-            prop_assert_eq!(sealed.author_id(place), author.as_deref());
+        for (index, row) in rows.iter().enumerate() {
+            prop_assert_eq!(sealed.author_id(index), author.as_deref());
             prop_assert_eq!(text(row, "author_id"), author.clone());
             prop_assert_eq!(text(row, "message_id").unwrap(), id.to_string());
             prop_assert_eq!(time(row, "timestamp"), Some(timestamp));

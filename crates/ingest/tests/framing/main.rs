@@ -1,9 +1,9 @@
-//! Documents in every layout, cut and broken anywhere: what is read is true, and what is missing is said.
+//! Documents in every layout, cut and damaged anywhere: the framer emits only true messages and reports what is missing.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
 
-mod giants;
 mod model;
+mod oversized_messages;
 mod reading;
 mod recordings;
 mod refusals;
@@ -16,7 +16,8 @@ use reading::{EndFrame, read};
 use serde::de::IgnoredAny;
 use serde_json::Value;
 
-fn expected(document: &Document) -> Vec<Value> {
+/// The values that a reader must find.
+fn expected_values(document: &Document) -> Vec<Value> {
     document.messages.iter().map(|message| value(message)).collect()
 }
 
@@ -24,7 +25,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
     #[test]
-    fn a_document_gives_its_messages_whatever_its_layout_and_its_chunks(
+    fn a_document_yields_its_messages_in_any_layout_and_any_chunks(
         document in document(),
         cuts in prop::collection::vec(any::<Index>(), 0..20),
     ) {
@@ -32,7 +33,7 @@ proptest! {
         let reading = read(chunks(&written.bytes, &cuts));
 
         prop_assert_eq!(reading.error, None);
-        prop_assert_eq!(reading.values(), expected(&document));
+        prop_assert_eq!(reading.values(), expected_values(&document));
         let repairs: Vec<u32> = document.messages.iter().map(|message| repairs(message)).collect();
         prop_assert_eq!(&reading.repairs, &repairs);
         prop_assert_eq!(reading.dropped_users.iter().sum::<u64>(), 0);
@@ -57,9 +58,9 @@ proptest! {
         }
     }
 
-    /// What a DCE stopped at any byte would write after it, as if all of its brackets were an array's.
+    /// A stopped DCE appends such a postamble. Here it follows any byte, as if every open bracket were an array's.
     #[test]
-    fn a_postamble_inside_a_message_makes_no_message_of_it(document in document(), cut in any::<Index>()) {
+    fn a_postamble_inside_a_message_does_not_complete_that_message(document in document(), cut in any::<Index>()) {
         let document = Document { layout: model::DCE, ..document };
         let written = document.write();
         let cut = cut.index(written.complete_at);
@@ -69,19 +70,19 @@ proptest! {
         let reading = read([&written.bytes[..cut], b"\n  ],\n  \"messageCount\": 1\n}"]);
         prop_assert!(whole.messages.starts_with(&reading.messages));
         prop_assert!(reading.messages.len() >= certain);
-        // Between two messages the postamble is where it belongs, and the message before it is whole.
+        // Between two messages the postamble is valid, and the message before it is whole.
         let between = reading.messages.len() == certain + 1;
         prop_assert!(between || !reading.is_complete() || certain == whole.messages.len(), "{:?}", reading);
     }
 
     #[test]
-    fn damaged_bytes_never_make_a_panic_and_are_read_the_same_in_any_chunks(
+    fn damaged_bytes_never_panic_and_are_read_the_same_in_any_chunks(
         document in document(),
-        damage in prop::collection::vec(one_damage(), 1..6),
+        damages in prop::collection::vec(damage(), 1..6),
         cuts in prop::collection::vec(any::<Index>(), 0..20),
     ) {
         let mut bytes = document.write().bytes;
-        damage_bytes(&mut bytes, damage);
+        apply_damages(&mut bytes, damages);
         let reading = read([bytes.as_slice()]);
         prop_assert_eq!(&read(chunks(&bytes, &cuts)), &reading);
         for json in &reading.messages {
@@ -94,12 +95,12 @@ proptest! {
     }
 }
 
-// Every place of a document, so fewer documents.
+// These cases try every position of a document, so there are fewer documents.
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(60))]
 
     #[test]
-    fn a_cut_document_gives_the_messages_whose_follower_is_there(document in document()) {
+    fn a_cut_document_yields_exactly_the_messages_that_have_a_follower(document in document()) {
         let written = document.write();
         let whole = read([written.bytes.as_slice()]);
         for len in 0..written.complete_at {
@@ -112,31 +113,31 @@ proptest! {
     }
 
     #[test]
-    fn every_single_cut_between_chunks_gives_the_same(document in document()) {
+    fn a_document_is_read_the_same_wherever_two_chunks_meet(document in document()) {
         let bytes = document.write().bytes;
         let whole = read([bytes.as_slice()]);
         prop_assert_eq!(&read(bytes.chunks(1)), &whole);
         for len in 0..bytes.len() {
             let (before, after) = bytes.split_at(len);
-            prop_assert_eq!(&read([before, after]), &whole, "cut at {}", len);
+            prop_assert_eq!(&read([before, after]), &whole, "split at {}", len);
         }
     }
 }
 
-/// Where, which byte, and whether it comes in between or in another's place.
+/// A position, a byte, and whether the byte is inserted there instead of replacing another.
 type Damage = (Index, u8, bool);
 
-fn one_damage() -> impl Strategy<Value = Damage> {
+fn damage() -> impl Strategy<Value = Damage> {
     (any::<Index>(), damaging_byte(), any::<bool>())
 }
 
-fn damage_bytes(bytes: &mut Vec<u8>, damage: Vec<Damage>) {
-    for (place, byte, insert) in damage {
-        let place = place.index(bytes.len());
+fn apply_damages(bytes: &mut Vec<u8>, damages: Vec<Damage>) {
+    for (position, byte, insert) in damages {
+        let position = position.index(bytes.len());
         if insert {
-            bytes.insert(place, byte);
+            bytes.insert(position, byte);
         } else {
-            bytes[place] = byte;
+            bytes[position] = byte;
         }
     }
 }

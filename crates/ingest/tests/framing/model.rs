@@ -1,21 +1,22 @@
-//! Random DCE documents, written out in any layout, with what a reader must make of them.
+//! Random DCE documents in any layout, with the values that a reader must find in them.
 
 use proptest::prelude::*;
 use proptest::sample::Index;
 use serde_json::{Map, Value};
 
-/// A string as UTF-16 units, surrogates without partner and NUL included, each to be written raw or escaped.
+/// A string as UTF-16 units, including lone surrogates and NUL, each written raw or escaped.
 #[derive(Debug, Clone)]
 pub(crate) struct Text(Vec<(u16, Style)>);
 
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Style {
-    /// As it is, where JSON allows that.
+    /// Unescaped, where JSON allows it.
     Raw,
-    /// `\n` where there is a short form.
+    /// The short form, such as `\n`, where there is one.
     Short,
-    /// `\u000a`, with digits of either case.
+    /// `\u000a`.
     Lower,
+    /// `\u000A`.
     Upper,
 }
 
@@ -27,7 +28,7 @@ pub(crate) enum Json {
     Object(Vec<(Text, Json)>),
 }
 
-/// How a document is laid out.
+/// The whitespace of a document.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Layout {
     pub(crate) newline: &'static str,
@@ -36,26 +37,26 @@ pub(crate) struct Layout {
     pub(crate) before_comma: &'static str,
 }
 
-/// DCE's own.
+/// The layout of DCE.
 pub(crate) const DCE: Layout = Layout { newline: "\n", indent: "  ", after_colon: " ", before_comma: "" };
 
 #[derive(Debug, Clone)]
 pub(crate) struct Document {
     pub(crate) topic: Text,
     pub(crate) messages: Vec<Vec<(Text, Json)>>,
-    /// `messageCount` stands before the messages, after them, or nowhere.
+    /// `messageCount` is before the messages (`true`), after them (`false`), or absent (`None`).
     pub(crate) count_first: Option<bool>,
     pub(crate) extra: Json,
     pub(crate) layout: Layout,
     pub(crate) byte_order_mark: bool,
 }
 
-/// A document written out.
+/// A written document.
 pub(crate) struct Written {
     pub(crate) bytes: Vec<u8>,
-    /// For each message, how many bytes are needed to see it and its follower.
+    /// For each message, the number of bytes up to and including the first byte of its follower.
     pub(crate) certain_at: Vec<usize>,
-    /// How many bytes are needed to see the root object's end.
+    /// Number of bytes up to and including the root object's closing bracket.
     pub(crate) complete_at: usize,
 }
 
@@ -64,12 +65,12 @@ impl Text {
         Self(text.encode_utf16().map(|unit| (unit, Style::Raw)).collect())
     }
 
-    /// With every character as an escape.
+    /// Writes every character as an escape.
     pub(crate) fn escaped(text: &str) -> Self {
         Self(text.encode_utf16().map(|unit| (unit, Style::Lower)).collect())
     }
 
-    /// What must be read: what Postgres would refuse is replaced.
+    /// The text that a reader must find: characters that Postgres refuses are replaced.
     pub(crate) fn repaired(&self) -> String {
         let units: Vec<u16> = self.0.iter().map(|(unit, _)| *unit).collect();
         String::from_utf16_lossy(&units).replace('\0', "\u{fffd}")
@@ -135,7 +136,7 @@ impl Json {
         }
     }
 
-    /// What a reader must find; of a key that is there twice the last value.
+    /// The value that a reader must find. Of a repeated key, the last value counts.
     pub(crate) fn value(&self) -> Value {
         match self {
             Self::Scalar(text) => serde_json::from_str(text).unwrap(),
@@ -276,7 +277,7 @@ impl Document {
     }
 }
 
-/// As many messages as a document has at most, and one more.
+/// From 0 to one more than the maximum number of messages in a document.
 const COUNTS: [&str; 6] = ["0", "1", "2", "3", "4", "5"];
 
 fn unit() -> impl Strategy<Value = u16> {
@@ -343,11 +344,11 @@ pub(crate) fn document() -> impl Strategy<Value = Document> {
     )
 }
 
-/// The bytes cut into chunks at these places.
+/// Splits the bytes into chunks at these positions.
 pub(crate) fn chunks<'a>(bytes: &'a [u8], cuts: &[Index]) -> Vec<&'a [u8]> {
-    let mut places: Vec<usize> = cuts.iter().map(|cut| cut.index(bytes.len() + 1)).collect();
-    places.push(bytes.len());
-    places.sort_unstable();
+    let mut positions: Vec<usize> = cuts.iter().map(|cut| cut.index(bytes.len() + 1)).collect();
+    positions.push(bytes.len());
+    positions.sort_unstable();
     let mut start = 0;
-    places.into_iter().map(|end| &bytes[std::mem::replace(&mut start, end)..end]).collect()
+    positions.into_iter().map(|end| &bytes[std::mem::replace(&mut start, end)..end]).collect()
 }

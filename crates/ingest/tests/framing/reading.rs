@@ -1,4 +1,4 @@
-//! Reading documents with a `Framer` and keeping what it says.
+//! Reads documents with a `Framer` and collects its frames.
 
 use dce_ingest::document::frame::{DocumentEnd, Frame, FrameError};
 use dce_ingest::document::framer::{Framer, MAX_MESSAGE_BYTES};
@@ -6,13 +6,13 @@ use dce_ingest::document::header::Header;
 use dce_ingest::message::columns::Message;
 use serde_json::Value;
 
-/// The frame `End`.
+/// The fields of `Frame::End`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct EndFrame {
     pub(crate) message_count: Option<u64>,
 }
 
-/// All that a document gave.
+/// All frames of one document, and its end.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Reading {
     pub(crate) header: Option<Header>,
@@ -20,7 +20,6 @@ pub(crate) struct Reading {
     pub(crate) repairs: Vec<u32>,
     pub(crate) dropped_users: Vec<u64>,
     pub(crate) source_bytes: u64,
-    /// What `End` said, if it was given.
     pub(crate) end: Option<EndFrame>,
     pub(crate) error: Option<FrameError>,
     pub(crate) finish: DocumentEnd,
@@ -36,7 +35,7 @@ impl Reading {
     }
 }
 
-/// Reads these chunks as one document. Panics if frames come out of order.
+/// Reads the chunks as one document. Panics if frames are out of order.
 pub(crate) fn read<'a>(chunks: impl IntoIterator<Item = &'a [u8]>) -> Reading {
     read_limited(MAX_MESSAGE_BYTES, chunks)
 }
@@ -68,14 +67,14 @@ pub(crate) fn read_limited<'a>(max_message: usize, chunks: impl IntoIterator<Ite
                     repairs.push(count);
                     dropped_users.push(users);
                     source_bytes += bytes;
-                    assert!(source_bytes < pushed, "a message's follower was read");
+                    assert!(source_bytes < pushed, "a message is emitted only after its follower was read");
                 }
                 Frame::End { message_count } => end = Some(EndFrame { message_count }),
             }
             Ok(())
         });
         if let Err(failure) = result {
-            assert_eq!(error.replace(failure), None, "an error is given once");
+            assert_eq!(error.replace(failure), None, "an error is returned once");
         }
     }
     assert_eq!(framer.messages(), messages.len() as u64);

@@ -1,4 +1,4 @@
-//! What the real DCE 2.47 wrote.
+//! Recorded documents of the real DCE 2.47.
 
 use std::path::PathBuf;
 
@@ -17,8 +17,8 @@ pub(crate) fn recording(case: &str, file: &str) -> Vec<u8> {
     std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// The messages as a plain reader sees them, with what Postgres refuses replaced.
-fn plainly(bytes: &[u8]) -> Vec<Value> {
+/// Reads the messages with `serde_json` and replaces the characters that Postgres refuses.
+fn reference_values(bytes: &[u8]) -> Vec<Value> {
     fn repair(value: &mut Value) {
         match value {
             Value::String(text) => *text = text.replace('\0', "\u{fffd}"),
@@ -33,13 +33,13 @@ fn plainly(bytes: &[u8]) -> Vec<Value> {
     messages
 }
 
-/// Reads a whole recording in odd chunks, compares it with a plain reader, and makes rows of it.
+/// Reads a whole recording in chunks of an odd size, compares it with `serde_json`, and makes rows of it.
 fn read_whole(case: &str, file: &str) -> Reading {
     let bytes = recording(case, file);
     let reading = read(bytes.chunks(1009));
     let messages = reading.messages.len() as u64;
     assert_eq!(reading.finish, DocumentEnd::Complete { messages, message_count: Some(messages) }, "{case}");
-    assert_eq!(reading.values(), plainly(&bytes), "{case}");
+    assert_eq!(reading.values(), reference_values(&bytes), "{case}");
 
     let channel_id = reading.header.as_ref().unwrap().channel.id;
     let mut batch = Batch::new(&Origin { channel_id, job_id: Uuid::nil(), exported_at: None }, 1 << 16);
@@ -51,7 +51,7 @@ fn read_whole(case: &str, file: &str) -> Reading {
 }
 
 #[test]
-fn every_kind_of_message() {
+fn every_kind_of_message_is_read() {
     let reading = read_whole("small", "part.json");
     assert_eq!(reading.messages.len(), 12);
     let header = reading.header.unwrap();
@@ -62,7 +62,7 @@ fn every_kind_of_message() {
 }
 
 #[test]
-fn weird_text_is_repaired_and_counted() {
+fn unusual_text_is_repaired_and_counted() {
     let reading = read_whole("weird", "part.json");
     assert_eq!(reading.messages.len(), 8);
     assert_eq!(reading.repairs[..3], [1, 1, 0]);
@@ -71,25 +71,25 @@ fn weird_text_is_repaired_and_counted() {
 }
 
 #[test]
-fn partitions_are_documents_of_their_own() {
+fn each_partition_is_a_document() {
     let parts = ["part.json", "part [part 2].json", "part [part 3].json"];
     assert_eq!(parts.map(|part| read_whole("partition-5", part).messages.len()), [5, 5, 2]);
 }
 
 #[test]
-fn a_stop_between_messages_leaves_a_whole_document() {
+fn a_stop_between_messages_leaves_a_complete_document() {
     assert_eq!(read_whole("sigint-between", "part.json").messages.len(), 200);
 }
 
 #[test]
-fn an_empty_export_is_whole() {
+fn an_empty_export_is_complete() {
     assert_eq!(read_whole("empty", "part.json").messages.len(), 0);
 }
 
 #[test]
 fn a_message_that_a_stop_closed_half_written_is_dropped() {
     let bytes = recording("sigint-inside-message", "part.json");
-    // The trap: what stands there as the only message parses.
+    // The trap: the only message is half written, and it parses.
     let start = bytes.windows(8).position(|bytes| bytes == b"[\n    {\n").unwrap() + 6;
     let half: Value = serde_json::from_slice(&bytes[start..]).unwrap();
     assert_eq!(half["messageCount"], 1);
@@ -100,12 +100,12 @@ fn a_message_that_a_stop_closed_half_written_is_dropped() {
 }
 
 #[test]
-fn killed_without_postamble_the_last_message_has_no_follower() {
+fn the_last_message_of_a_killed_dce_is_dropped() {
     for case in ["sigterm", "sigkill"] {
         let mut bytes = recording(case, "part.json");
         let reading = read([bytes.as_slice()]);
         bytes.extend_from_slice(b"\n  ]\n}");
-        let closed = plainly(&bytes);
+        let closed = reference_values(&bytes);
         assert_eq!(reading.values(), closed[..closed.len() - 1], "{case}");
         let messages = reading.messages.len() as u64;
         assert_eq!(reading.finish, DocumentEnd::Cut { messages, broken_at: None }, "{case}");

@@ -1,4 +1,5 @@
-//! Documents that are JSON but no export, and the limits: each has its own error, none is silently short.
+//! Documents that are JSON but not exports, and documents beyond the limits: each is refused with its own error, and none is
+//! silently cut short.
 
 use dce_ingest::document::frame::{DocumentEnd, Frame, FrameError};
 use dce_ingest::document::framer::Framer;
@@ -14,7 +15,7 @@ fn error(document: &str) -> Option<FrameError> {
 }
 
 #[test]
-fn what_is_no_export_is_refused_by_name() {
+fn a_document_that_is_not_an_export_is_refused_with_its_own_error() {
     const HEAD: &str = r#""channel":{"id":"1"}"#;
     for (document, expected) in [
         ("[]".to_owned(), FrameError::NotAnObject),
@@ -51,7 +52,7 @@ fn what_is_no_export_is_refused_by_name() {
 }
 
 #[test]
-fn broken_json_ends_the_document_where_it_breaks() {
+fn broken_json_ends_the_document_at_the_break() {
     const HEAD: &str = r#"{"channel":{"id":"1"},"messages":["#;
     for (rest, messages) in [
         ("]]", 0),
@@ -86,7 +87,7 @@ fn broken_json_ends_the_document_where_it_breaks() {
 }
 
 #[test]
-fn a_topic_or_a_nested_key_is_not_the_messages() {
+fn a_topic_or_a_nested_key_named_messages_is_not_taken_for_the_messages() {
     let document = r#"{"guild":{"id":"0","messages":[{}]},"channel":{"id":"1","topic":"\"messages\": [{}]"},
         "m":"messages","messages":[{"messages":[{},{}]}],"messageCount":1,
         "more":{"messages":[{}]}}"#;
@@ -95,11 +96,11 @@ fn a_topic_or_a_nested_key_is_not_the_messages() {
 }
 
 #[test]
-fn bytes_that_are_no_text_are_replaced_and_counted() {
+fn bytes_that_are_not_text_are_replaced_and_counted() {
     let document = b"{\"channel\":{\"id\":\"1\",\"topic\":\"\xff\\u0000\"},\"messages\":[{\"a\":\"x\xffy\xe2\x82\\u0000\"},{}]}";
     let reading = read([document.as_slice()]);
     assert_eq!(reading.messages, ["{\"a\":\"x\u{fffd}y\u{fffd}\\ufffd\"}", "{}"]);
-    assert_eq!(reading.repairs, [3, 0], "those of the header are not the message's");
+    assert_eq!(reading.repairs, [3, 0], "the header's repairs do not count for the message");
     assert_eq!(reading.header.unwrap().channel.topic.as_deref(), Some("\u{fffd}\u{fffd}"));
 }
 
@@ -116,7 +117,7 @@ fn a_message_may_be_as_large_as_the_limit_and_no_larger() {
     for chunk in [1, 7, 512, 4096] {
         let reading = read_limited(1000, too_large.as_bytes().chunks(chunk));
         assert_eq!(reading.error, Some(FrameError::MessageTooLarge { index: 1, limit: 1000 }));
-        assert_eq!(reading.messages.len(), 1, "the message before it has its follower");
+        assert_eq!(reading.messages.len(), 1, "the message before has a follower");
         assert_eq!(reading.finish, DocumentEnd::Cut { messages: 1, broken_at: None });
     }
     let topic = "x".repeat(1001);
@@ -130,7 +131,7 @@ fn a_message_may_be_as_large_as_the_limit_and_no_larger() {
 }
 
 #[test]
-fn an_error_of_the_sink_ends_the_document() {
+fn an_error_of_the_sink_ends_the_reading() {
     #[derive(Debug, PartialEq)]
     enum Error {
         Frame(FrameError),
@@ -155,8 +156,8 @@ fn an_error_of_the_sink_ends_the_document() {
 }
 
 #[test]
-fn an_author_is_found_wherever_its_members_stand() {
-    let long = "x".repeat(70_000); // such an object is not put in order
+fn an_author_is_found_in_any_order_of_its_members() {
+    let long = "x".repeat(70_000); // such a large object is not sorted
     for author in [
         format!(r#"{{"avatarUrl":"{long}","isBot":true,"name":"a","id":"8"}}"#),
         r#"{"roles":[{"name":"b","id":"9"}],"avatarUrl":"","isBot":true,"name":"a","id":"8"}"#.to_owned(),
@@ -169,6 +170,10 @@ fn an_author_is_found_wherever_its_members_stand() {
         let reading = read([document.as_bytes()]);
         let message = Message::parse(&reading.messages[0]).unwrap();
         let author = (message.author_id.as_deref(), message.author_name.as_deref(), message.is_bot);
-        assert_eq!(author, (Some("8"), Some("a"), true), "as the framed message too: see `read`");
+        assert_eq!(
+            author,
+            (Some("8"), Some("a"), true),
+            "`read` compares this with the members that the framer found"
+        );
     }
 }

@@ -1,4 +1,4 @@
-//! Messages beyond the limit: stored without the users of their reactions if that makes them fit, else refused.
+//! Messages larger than the limit: emitted without the users of their reactions if they fit then, otherwise refused.
 
 use dce_ingest::document::frame::FrameError;
 use proptest::prelude::*;
@@ -9,7 +9,7 @@ use crate::reading::{Reading, read, read_limited};
 
 type Message = Vec<(Text, Json)>;
 
-/// The message as it is to be stored if it is too large, and how many users that leaves out.
+/// The message without the users of its reactions, and the number of those users.
 fn without_users(message: &Message) -> (Message, u64) {
     let mut dropped_users = 0;
     let mut message = message.clone();
@@ -45,7 +45,7 @@ fn user() -> impl Strategy<Value = Json> {
     ]
 }
 
-/// Mostly a list, with strange things in it or in its place now and then.
+/// Usually a list of these elements. Some lists have other elements, and some values are not lists.
 fn list(element: impl Strategy<Value = Json> + 'static, longest: usize) -> impl Strategy<Value = Json> {
     let element = element.boxed();
     let list = prop::collection::vec(prop_oneof![8 => element.clone(), 1 => json().boxed()], 0..longest);
@@ -65,7 +65,7 @@ fn reaction() -> impl Strategy<Value = Json> {
 fn message() -> impl Strategy<Value = Message> {
     let reactions = || (key("reactions"), list(reaction(), 4));
     let other = || prop::collection::vec((text(), json()), 0..3);
-    // Where it is no reaction of the message, `users` stays.
+    // Outside the message's own reactions, `users` must stay.
     let nested = (key("embeds"), reactions())
         .prop_map(|(key, reactions)| (key, Json::Array(vec![Json::Object(vec![reactions])])));
     (other(), reactions(), prop::option::of(nested), other(), prop::option::of(reactions())).prop_map(
@@ -79,9 +79,9 @@ fn message() -> impl Strategy<Value = Message> {
     )
 }
 
-/// Of at most so many messages.
-fn document(messages: usize) -> impl Strategy<Value = Document> {
-    (prop::collection::vec(message(), 1..=messages), layout()).prop_map(|(messages, layout)| Document {
+/// A document of 1 to `max_messages` messages.
+fn document(max_messages: usize) -> impl Strategy<Value = Document> {
+    (prop::collection::vec(message(), 1..=max_messages), layout()).prop_map(|(messages, layout)| Document {
         topic: Text::plain(""),
         messages,
         count_first: None,
@@ -91,25 +91,27 @@ fn document(messages: usize) -> impl Strategy<Value = Document> {
     })
 }
 
-/// The header of these documents fits, and many of their messages do not.
-const SMALLEST: usize = 200;
+/// The header of these documents fits into this limit, and many of their messages do not.
+const MIN_LIMIT: usize = 200;
 
-/// A limit that is about as large as one of the messages, with or without its users.
-fn limit(sizes: &[usize], choice: Index, distance: usize) -> usize {
-    (choice.get(sizes) + distance).saturating_sub(2).max(SMALLEST)
+/// A limit close to the size of one of the messages, with or without its users.
+fn limit_near(sizes: &[usize], choice: Index, distance: usize) -> usize {
+    (choice.get(sizes) + distance).saturating_sub(2).max(MIN_LIMIT)
 }
 
-/// What must be read of a document at this limit.
+/// The part of a reading that depends on the limit.
 #[derive(Debug, Default, PartialEq)]
-struct Expected {
+struct Outcome {
     messages: Vec<String>,
     repairs: Vec<u32>,
     dropped_users: Vec<u64>,
     error: Option<FrameError>,
 }
 
-impl Expected {
-    fn of(document: &Document, whole: &Reading, short: &Reading, limit: usize) -> Self {
+impl Outcome {
+    /// The outcome that the framer must have. `whole` and `short`: readings without a limit of the document with and without
+    /// users.
+    fn expected(document: &Document, whole: &Reading, short: &Reading, limit: usize) -> Self {
         let mut expected = Self::default();
         for (index, message) in document.messages.iter().enumerate() {
             let (json, dropped_users) = if whole.messages[index].len() <= limit {
@@ -126,14 +128,16 @@ impl Expected {
         }
         expected
     }
+}
 
-    fn found(reading: Reading) -> Self {
+impl From<Reading> for Outcome {
+    fn from(reading: Reading) -> Self {
         let Reading { messages, repairs, dropped_users, error, .. } = reading;
         Self { messages, repairs, dropped_users, error }
     }
 }
 
-/// The document, and as it is without any users.
+/// The written document, its reading, and the reading of the same document without users.
 fn readings(document: &Document) -> (Vec<u8>, Reading, Reading) {
     let messages = document.messages.iter().map(|message| without_users(message).0).collect();
     let short = Document { messages, ..document.clone() };
@@ -146,7 +150,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(600))]
 
     #[test]
-    fn the_users_are_dropped_users_if_and_only_if_the_message_is_too_large_with_them(
+    fn users_are_dropped_if_and_only_if_the_message_is_too_large_with_them(
         document in document(3),
         choice in any::<Index>(),
         distance in 0..5_usize,
@@ -155,40 +159,41 @@ proptest! {
         let (bytes, whole, short) = readings(&document);
         prop_assert_eq!(whole.error, None);
         let sizes: Vec<usize> = whole.messages.iter().chain(&short.messages).map(String::len).collect();
-        let limit = limit(&sizes, choice, distance);
-        let expected = Expected::of(&document, &whole, &short, limit);
-        prop_assert_eq!(Expected::found(read_limited(limit, chunks(&bytes, &cuts))), expected);
+        let limit = limit_near(&sizes, choice, distance);
+        let expected = Outcome::expected(&document, &whole, &short, limit);
+        prop_assert_eq!(Outcome::from(read_limited(limit, chunks(&bytes, &cuts))), expected);
     }
 }
 
-// Every place of a document, so fewer and smaller documents.
+// These cases try every position of a document, so there are fewer and smaller documents.
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(25))]
 
     #[test]
-    fn a_giant_is_read_the_same_wherever_its_bytes_are_cut(document in document(1), choice in any::<Index>()) {
+    fn an_oversized_message_is_read_the_same_wherever_its_bytes_are_split(document in document(1), choice in any::<Index>()) {
         let (bytes, whole, short) = readings(&document);
         let sizes: Vec<usize> = short.messages.iter().map(String::len).collect();
-        let limit = limit(&sizes, choice, 2);
-        let expected = Expected::of(&document, &whole, &short, limit);
-        prop_assert_eq!(&Expected::found(read_limited(limit, bytes.chunks(1))), &expected);
+        let limit = limit_near(&sizes, choice, 2);
+        let expected = Outcome::expected(&document, &whole, &short, limit);
+        prop_assert_eq!(&Outcome::from(read_limited(limit, bytes.chunks(1))), &expected);
         for len in 0..bytes.len() {
             let (before, after) = bytes.split_at(len);
-            prop_assert_eq!(&Expected::found(read_limited(limit, [before, after])), &expected, "cut at {}", len);
+            prop_assert_eq!(&Outcome::from(read_limited(limit, [before, after])), &expected, "split at {}", len);
         }
     }
 }
 
 #[test]
-fn a_giant_keeps_everything_but_its_users() {
+fn an_oversized_message_keeps_everything_except_its_users() {
     let user = r#"{"id":"800000000000000001","name":"user \"]}\" name"}"#;
     let message = |users: &str| {
         format!(
             r#"{{"id":"1","content":"c","mentions":[{user}],"reactions":[{{"count":9,"emoji":{{}},"users":[{users}]}}]}}"#
         )
     };
-    let giant = message(&[user; 9].join(" , "));
-    let document = format!(r#"{{"channel":{{"id":"1"}},"messages":[{{"id":"0"}},{giant},{{"id":"2"}}]}}"#);
+    let oversized = message(&[user; 9].join(" , "));
+    let document =
+        format!(r#"{{"channel":{{"id":"1"}},"messages":[{{"id":"0"}},{oversized},{{"id":"2"}}]}}"#);
     let reading = read_limited(200, [document.as_bytes()]);
     assert_eq!(reading.messages, [r#"{"id":"0"}"#, &message(""), r#"{"id":"2"}"#]);
     assert_eq!((reading.dropped_users, reading.error), (vec![0, 9, 0], None));
