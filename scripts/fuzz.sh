@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Fuzzes the parsers of foreign input: DCE's documents and stderr, clients' requests. Stable Rust is enough.
 # Usage: scripts/fuzz.sh [SECONDS per target, default 60] [TARGET...]
+# Targets: framing, structured_framing, stderr, request. Only the code of the chosen targets is built.
 # Installs nothing. Failing inputs are saved in fuzz/artifacts, inputs that reach new code in fuzz/corpus.
 set -euo pipefail
 cd "$(dirname "$0")/../fuzz"
@@ -18,7 +19,7 @@ command -v cargo >/dev/null || missing+=$'\n  cargo: install Rust (https://rustu
 command -v "${CXX:-c++}" >/dev/null || missing+=$'\n  a C++ compiler, which builds libFuzzer: install g++ or clang'
 [ -z "$missing" ] || { printf 'error: missing:%s\n' "$missing" >&2 && exit 1; }
 
-# seed TARGET PREFIX FILE...: copies recorded output of DCE, preceded by the bytes that configure the target.
+# seed TARGET PREFIX FILE...: copies recorded output of DCE into the corpus. PREFIX: the bytes that configure the target.
 seed() {
     local directory=corpus/$1 prefix=$2 file name
     shift 2
@@ -53,7 +54,7 @@ build() {
     for flag in level=4 inline-8bit-counters pc-table trace-compares; do
         flags+=" -Cllvm-args=-sanitizer-coverage-$flag"
     done
-    RUSTFLAGS=$flags SQLX_OFFLINE=true cargo build --bins --target "$host" --target-dir target
+    RUSTFLAGS=$flags SQLX_OFFLINE=true cargo build "${targets[@]/#/--bin=}" --target "$host" --target-dir target
     programs=target/$host/debug
 }
 

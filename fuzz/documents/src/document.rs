@@ -1,4 +1,4 @@
-//! Documents as DCE 2.47 lays them out, with texts nobody would choose.
+//! Generates documents in the layout of DCE 2.47, with unusual texts.
 
 use std::borrow::Cow;
 
@@ -24,7 +24,7 @@ struct Message {
     embeds: Vec<Embed>,
     reactions: Vec<Reaction>,
     mentions: Vec<User>,
-    /// Properties of a later DCE.
+    /// Properties that only a later DCE writes.
     unknown: Vec<(Text, Text)>,
 }
 
@@ -59,43 +59,42 @@ struct Reaction {
     users: Vec<User>,
 }
 
-/// A string in pieces that may become whole characters only together.
+/// A string in pieces. Two pieces may form one character.
 #[derive(Debug, Arbitrary)]
 struct Text(Vec<Piece>);
 
 #[derive(Debug, Arbitrary)]
 enum Piece {
-    /// Written as it is, where JSON allows that.
+    /// Written unescaped where JSON allows it.
     Raw(char),
-    /// Written as `\uXXXX`; half a surrogate pair or NUL as well.
+    /// Written as `\uXXXX`; may be NUL or a lone surrogate.
     Escaped(u16),
     /// One of [`TRICKY`].
     Tricky(u8),
 }
 
-/// What looks like a part of a document's outline, or like an escape.
+/// Texts that look like a part of a document's outline, or like an escape.
 const TRICKY: [&str; 8] =
     ["\"messages\": [", "},\n    {", "\n  ],\n", "\\u0000", "\\", "\"", "\"messageCount\": 1", "\u{feff}"];
 
-/// A document written out.
+/// A written document.
 #[derive(Debug, Default)]
 pub struct Written {
-    /// All of it.
     pub bytes: Vec<u8>,
-    /// What must be read of each message.
+    /// The value that a reader must find for each message.
     pub messages: Vec<Value>,
-    /// Offset of the end of what comes before the messages, with the array's bracket.
+    /// Offset of the first byte behind the opening bracket of `messages`.
     pub head_end: usize,
-    /// Offset of the end of each message.
+    /// Offset of the first byte behind each message.
     pub message_ends: Vec<usize>,
-    /// How many bytes are needed to see each message and its follower.
+    /// For each message, the number of bytes up to and including the first byte of its follower.
     pub certain_at: Vec<usize>,
-    /// How many bytes are needed to see the root object's end.
+    /// Number of bytes up to and including the root object's closing bracket.
     pub complete_at: usize,
 }
 
 impl Document {
-    /// Writes it as DCE does.
+    /// Writes the document in DCE's layout.
     pub fn write(&self) -> Written {
         let mut written = Written::default();
         let out = &mut written.bytes;
@@ -125,8 +124,8 @@ impl Document {
         written
     }
 
-    /// Removes the users of every reaction and says how many there were in each message.
-    pub fn leave_users_out(&mut self) -> Vec<u64> {
+    /// Removes the users of every reaction. Returns their number for each message.
+    pub fn drop_users(&mut self) -> Vec<u64> {
         let users = |message: &mut Message| {
             message.reactions.iter_mut().map(|reaction| reaction.users.drain(..).len() as u64).sum()
         };
@@ -156,10 +155,10 @@ impl Message {
         for (key, value) in &self.unknown {
             entries.push((Key::Text(key), Json::Text(value)));
         }
-        // One of the known names must not come a second time, or it would have another type.
+        // A known name must not be repeated, because its second value would have another type.
         let (known, unknown) = entries.split_at(known);
         let is_new =
-            |(key, _): &&(Key<'_>, Json<'_>)| known.iter().all(|(name, _)| name.read() != key.read());
+            |(key, _): &&(Key<'_>, Json<'_>)| known.iter().all(|(name, _)| name.repaired() != key.repaired());
         Json::Object(known.iter().chain(unknown.iter().filter(is_new)).cloned().collect())
     }
 }
@@ -221,10 +220,10 @@ impl Reaction {
     }
 }
 
-/// JSON that remembers how its texts are spelled.
+/// JSON that keeps the spelling of its texts.
 #[derive(Debug, Clone)]
 enum Json<'a> {
-    /// As it is to be written.
+    /// Written verbatim.
     Plain(Cow<'static, str>),
     Text(&'a Text),
     Array(Vec<Json<'a>>),
@@ -254,22 +253,24 @@ fn array<'a, T>(items: &'a [T], json: impl FnMut(&'a T) -> Json<'a>) -> Json<'a>
 }
 
 impl Key<'_> {
-    fn read(&self) -> String {
+    fn repaired(&self) -> String {
         match self {
             Self::Known(key) => (*key).to_owned(),
-            Self::Text(text) => text.read(),
+            Self::Text(text) => text.repaired(),
         }
     }
 }
 
 impl Json<'_> {
-    /// What must be read.
+    /// The value that a reader must find.
     fn value(&self) -> Value {
         match self {
             Self::Plain(json) => serde_json::from_str(json).expect("JSON"),
-            Self::Text(text) => Value::String(text.read()),
+            Self::Text(text) => Value::String(text.repaired()),
             Self::Array(items) => items.iter().map(Json::value).collect(),
-            Self::Object(entries) => entries.iter().map(|(key, value)| (key.read(), value.value())).collect(),
+            Self::Object(entries) => {
+                entries.iter().map(|(key, value)| (key.repaired(), value.value())).collect()
+            }
         }
     }
 
@@ -318,8 +319,8 @@ fn write_items<T>(
 }
 
 impl Text {
-    /// What must be read: what Postgres would refuse is replaced.
-    fn read(&self) -> String {
+    /// The text that a reader must find: characters that Postgres refuses are replaced.
+    fn repaired(&self) -> String {
         let mut units = Vec::new();
         for piece in &self.0 {
             match piece {

@@ -1,38 +1,32 @@
-//! Reads a document with the framer and holds it to what it promises of every document.
+//! Reads a document with the framer and checks the guarantees that hold for every document.
 
-use chrono::{DateTime, Utc};
-use dce_core::ids::Snowflake;
-use dce_worker::ingest::frame::{DocumentEnd, Frame, FrameError, Framer};
-use dce_worker::ingest::header::Header;
-use dce_worker::ingest::message::Message;
+use dce_ingest::document::frame::{DocumentEnd, Frame, FrameError};
+use dce_ingest::document::framer::Framer;
+use dce_ingest::document::header::Header;
+use dce_ingest::message::columns::Message;
 
 use crate::strict::Strict;
 
-/// What the framer made of a document.
+/// The frames that the framer emitted for a document.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Reading {
-    /// The part before the messages.
     pub header: Option<Header>,
-    /// The messages handed out.
-    pub messages: Vec<Emitted>,
-    /// How it ended, or why it was refused.
+    pub messages: Vec<EmittedMessage>,
+    /// How the document ended, or why it was refused.
     pub outcome: Result<DocumentEnd, FrameError>,
 }
 
-/// One message as it was handed out.
+/// The fields of a `Frame::Message`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Emitted {
+pub struct EmittedMessage {
     /// Minified and repaired.
     pub json: String,
-    /// Characters replaced.
     pub repairs: u32,
-    /// Users of its reactions left out.
-    pub left_out: u64,
-    /// Bytes of the document.
+    pub dropped_users: u64,
     pub source_bytes: u64,
 }
 
-/// The document in chunks of these sizes over and over; 0 is all that is left.
+/// Splits the document into chunks. The sizes are repeated until the document ends; 0 means all remaining bytes.
 pub fn chunks<'a>(document: &'a [u8], sizes: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
     let mut rest = document;
     sizes.iter().cycle().map_while(move |size| {
@@ -43,38 +37,11 @@ pub fn chunks<'a>(document: &'a [u8], sizes: &'a [u8]) -> impl Iterator<Item = &
     })
 }
 
-/// What was read over, because it was said to be archived.
-#[derive(Debug, PartialEq, Eq)]
-pub struct ReadOver {
-    /// How many messages were handed out before it.
-    pub index: usize,
-    /// Its id.
-    pub id: Snowflake,
-    /// When it was sent.
-    pub timestamp: DateTime<Utc>,
-    /// Bytes of the document.
-    pub source_bytes: u64,
-}
-
-/// Reads a document of which everything is archived. Returns what was read over, and how it ended.
-pub fn read_archived(cap: usize, document: &[u8]) -> (Vec<ReadOver>, Result<DocumentEnd, FrameError>) {
-    let mut framer = Framer::new(cap);
-    let (mut index, mut read_over) = (0, Vec::new());
-    let pushed = framer.push_beside::<FrameError>(document, &mut |_| true, &mut |frame| {
-        if let Frame::Archived { id, timestamp, source_bytes } = frame {
-            read_over.push(ReadOver { index, id, timestamp, source_bytes });
-        }
-        index += usize::from(matches!(frame, Frame::Archived { .. } | Frame::Message { .. }));
-        Ok(())
-    });
-    (read_over, pushed.map(|()| framer.finish()))
-}
-
-/// Reads chunks with messages of at most `cap` bytes.
-pub fn read<'a>(cap: usize, chunks: impl IntoIterator<Item = &'a [u8]>) -> Reading {
-    let mut framer = Framer::new(cap);
+/// Reads the chunks of one document with a limit of `max_message` bytes for each message.
+pub fn read<'a>(max_message: usize, chunks: impl IntoIterator<Item = &'a [u8]>) -> Reading {
+    let mut framer = Framer::new(max_message);
     let mut header = None;
-    let mut messages: Vec<Emitted> = Vec::new();
+    let mut messages: Vec<EmittedMessage> = Vec::new();
     let mut end = None;
     let mut refused = None;
     let mut bytes = 0;
@@ -87,13 +54,13 @@ pub fn read<'a>(cap: usize, chunks: impl IntoIterator<Item = &'a [u8]>) -> Readi
                     assert!(header.is_none() && messages.is_empty(), "the header comes once and first");
                     header = Some(*read);
                 }
-                Frame::Archived { .. } => unreachable!("nothing was said to be archived"),
-                Frame::Message { json, members, repairs, left_out, source_bytes, .. } => {
+                Frame::Message { json, members, repairs, dropped_users, source_bytes } => {
                     if let Some(members) = members {
-                        assert_eq!(Message::of(json, members), Message::parse(json));
+                        assert_eq!(Message::from_members(json, members), Message::parse(json));
                     }
                     assert!(header.is_some(), "the header comes before messages");
-                    messages.push(Emitted { json: json.to_owned(), repairs, left_out, source_bytes });
+                    let json = json.to_owned();
+                    messages.push(EmittedMessage { json, repairs, dropped_users, source_bytes });
                 }
                 Frame::End { message_count } => end = Some(message_count),
             }
@@ -106,7 +73,7 @@ pub fn read<'a>(cap: usize, chunks: impl IntoIterator<Item = &'a [u8]>) -> Readi
     }
     assert!(messages.iter().map(|message| message.source_bytes).sum::<u64>() <= bytes);
     for message in &messages {
-        check_message(message, cap);
+        check_message(message, max_message);
     }
 
     let finish = framer.finish();
@@ -125,11 +92,11 @@ pub fn read<'a>(cap: usize, chunks: impl IntoIterator<Item = &'a [u8]>) -> Readi
     Reading { header, messages, outcome: refused.map_or(Ok(finish), Err) }
 }
 
-/// What Postgres needs of every message.
-fn check_message(message: &Emitted, cap: usize) {
-    // The cap counts before invalid bytes become U+FFFD, which is three bytes long.
-    assert!(message.json.len() <= cap.saturating_mul(3));
-    let strict = Strict::of(message.json.as_bytes());
+/// Checks that Postgres accepts the message.
+fn check_message(message: &EmittedMessage, max_message: usize) {
+    // The limit applies before invalid bytes become U+FFFD, which is three bytes long.
+    assert!(message.json.len() <= max_message.saturating_mul(3));
+    let strict = Strict::from(message.json.as_bytes());
     assert_eq!(strict.replaced, 0, "a repaired message needs no second repair");
     assert!(!strict.has_extreme_number(), "a number that jsonb may refuse");
     assert!(message.json.starts_with('{') && is_json(&message.json), "a message is a JSON object");

@@ -1,4 +1,4 @@
-//! Any bytes as DCE's stderr. The first byte chooses how the process ended.
+//! Any bytes as DCE's stderr. The first byte decides how the process ended.
 
 #![no_main]
 
@@ -7,9 +7,9 @@ use std::time::Duration;
 use dce_worker::dce::{Exit, Stderr, classify, reported_empty};
 use libfuzzer_sys::fuzz_target;
 
-/// Longest detail, in characters.
+/// Maximum length of a detail, in characters.
 const MAX_DETAIL: usize = 300;
-/// Longest wait that Discord may ask for.
+/// Maximum wait that Discord may ask for.
 const MAX_WAIT: Duration = Duration::from_hours(24);
 
 fuzz_target!(|input: &[u8]| {

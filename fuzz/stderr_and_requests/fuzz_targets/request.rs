@@ -1,30 +1,30 @@
-//! Any JSON object as the body of `POST /exports`. The first byte chooses whether there is a default channel.
+//! Any JSON object as the body of `POST /exports`. The first byte decides whether there is a default channel.
 
 #![no_main]
 
-use dce_core::export::request::{ExportRequest, MAX_CHANNELS, MAX_FILTER_CHARS};
+use dce_core::export::request::{ExportRequest, Fault, Location, MAX_CHANNELS, MAX_FILTER_CHARS};
 use dce_core::ids::Snowflake;
 use libfuzzer_sys::fuzz_target;
 use serde_json::{Map, Value};
 
-/// Mistakes that are listed.
+/// Maximum number of mistakes that an answer lists.
 const MAX_FAULTS: usize = 100;
 
 fuzz_target!(|input: &[u8]| {
     let Some((default, body)) = input.split_first() else { return };
     let Ok(body) = serde_json::from_slice::<Map<String, Value>>(body) else { return };
-    let default = (default % 2 == 1).then_some(Snowflake::new(1001));
-    match ExportRequest::parse(&body, default) {
-        Ok(request) => check(&request),
+    let default_channel = (default % 2 == 1).then_some(Snowflake::new(1001));
+    match ExportRequest::parse(&body, default_channel) {
+        Ok(request) => check_request(&request),
         Err(faults) => {
             assert!((1..=MAX_FAULTS).contains(&faults.len()));
-            assert!(faults.iter().all(|fault| serde_json::to_value(fault).is_ok()));
+            faults.iter().for_each(check_fault);
         }
     }
 });
 
-/// What the queue, the worker and DCE's command line rely on.
-fn check(request: &ExportRequest) {
+/// Checks the properties on which the queue, the worker and DCE's command line rely.
+fn check_request(request: &ExportRequest) {
     let channels = &request.channels;
     assert!((1..=MAX_CHANNELS).contains(&channels.len()));
     assert!((1..channels.len()).all(|at| !channels[..at].contains(&channels[at])), "a channel twice");
@@ -45,4 +45,11 @@ fn check(request: &ExportRequest) {
         );
     }
     assert_eq!(request.options()["filter"].as_str(), request.filter.as_deref());
+}
+
+/// Checks that a client can find the mistake and correct it.
+fn check_fault(fault: &Fault) {
+    let Location::Pointer(pointer) = &fault.location else { panic!("outside the body: {fault:?}") };
+    assert!(pointer.starts_with('/'), "no JSON pointer: {pointer:?}");
+    assert!(!fault.detail.is_empty());
 }

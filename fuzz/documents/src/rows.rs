@@ -1,56 +1,71 @@
-//! The way of messages into the rows of a COPY stream.
+//! Checks the rows that messages become in a COPY stream.
 
 use std::borrow::Cow;
 
 use chrono::DateTime;
-use dce_core::export::warnings::Counters;
-use dce_core::ids::Snowflake;
-use dce_worker::ingest::batch::{Batch, COPY_COLUMNS, Origin};
-use dce_worker::ingest::message::{Message, MessageError};
-use dce_worker::ingest::notice::notice;
+use dce_ingest::copy::batch::{Batch, COLUMNS, Origin};
+use dce_ingest::message::columns::{Message, MessageError};
+use dce_ingest::message::quality::Quality;
+use dce_snowflake::Snowflake;
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::reading::Emitted;
+use crate::reading::EmittedMessage;
 
-/// Pushes the messages into a batch, and checks that its columns say what their JSON says and that its
-/// stream can be read. Gives the number of rows; messages that are refused have none.
-pub fn check_rows(messages: &[Emitted]) -> usize {
+/// Pushes the messages into a batch. Checks that the columns agree with the messages' JSON, that the summary counts the
+/// messages, and that the stream is valid. Returns the number of rows; a refused message has none.
+pub fn check_rows(messages: &[EmittedMessage]) -> usize {
     let channel_id = Snowflake::new(u64::MAX);
     let mut batch = Batch::new(&Origin { channel_id, job_id: Uuid::nil(), exported_at: None }, 256);
     let mut pushed = Vec::new();
-    for Emitted { json, repairs, left_out, source_bytes } in messages {
-        let parsed = Message::parse(json);
-        if let Ok(value) = serde_json::from_str(json) {
+    for emitted in messages {
+        let parsed = Message::parse(&emitted.json);
+        if let Ok(value) = serde_json::from_str(&emitted.json) {
             check_columns(parsed.as_ref(), &value);
         }
         if let Ok(message) = parsed {
-            batch.push(&message, *repairs, *source_bytes).expect("far below the limit of a row");
-            batch.note(&notice(&message, *left_out));
-            pushed.push((json, message));
+            let EmittedMessage { repairs, dropped_users, source_bytes, .. } = *emitted;
+            batch.push(&message, repairs, dropped_users, source_bytes).expect("far below the limit of a row");
+            pushed.push((emitted, message));
         }
     }
-    let summary = *batch.summary();
-    assert_eq!(summary.messages, pushed.len() as u64);
-    assert_eq!(Counters::from_warnings(&summary.counters.warnings(summary.repaired_messages)), summary.counters);
+    check_summary(&batch, &pushed);
 
     let sealed = batch.seal();
     let rows = rows(sealed.stream());
     assert_eq!(rows.len(), pushed.len());
-    for (row, (json, message)) in rows.iter().zip(&pushed) {
-        assert_eq!(row.len(), COPY_COLUMNS.split(", ").count());
+    for (row, (emitted, message)) in rows.iter().zip(&pushed) {
+        assert_eq!(row.len(), COLUMNS.split(", ").count());
         let text = |column: usize| row[column].map(|field| str::from_utf8(field).expect("text is UTF-8"));
         assert_eq!(text(0), Some(channel_id.to_string().as_str()));
         assert_eq!(text(1), Some(message.id.to_string().as_str()));
         assert_eq!((text(2), text(3)), (message.author_id.as_deref(), message.author_name.as_deref()));
         assert_eq!(text(4), message.content.as_deref());
         assert!((0..5).all(|column| !text(column).is_some_and(|text| text.contains('\0'))), "NUL in a text");
-        assert_eq!(row[8].and_then(|field| field.strip_prefix(&[1])), Some(json.as_bytes()));
+        assert_eq!(row[8].and_then(|field| field.strip_prefix(&[1])), Some(emitted.json.as_bytes()));
     }
     rows.len()
 }
 
-/// What is parsed says the same as the JSON, and what is refused is refused for a reason.
+/// Checks the counts of the batch against the messages, one by one.
+fn check_summary(batch: &Batch, pushed: &[(&EmittedMessage, Message<'_>)]) {
+    let summary = batch.summary();
+    let emitted = || pushed.iter().map(|(emitted, _)| emitted);
+    assert_eq!(summary.messages, pushed.len() as u64);
+    assert_eq!(summary.bytes_read, emitted().map(|message| message.source_bytes).sum::<u64>());
+    assert_eq!(summary.repairs, emitted().map(|message| u64::from(message.repairs)).sum::<u64>());
+    assert_eq!(summary.repaired_messages, emitted().filter(|message| message.repairs > 0).count() as u64);
+
+    let Quality { blank, reactions_short, reaction_users_missing, shortened, users_dropped } =
+        &summary.quality;
+    assert!(*blank <= summary.messages && *reactions_short <= summary.messages);
+    assert_eq!(*reactions_short > 0, *reaction_users_missing > 0);
+    assert_eq!(*users_dropped, emitted().map(|message| message.dropped_users).sum::<u64>());
+    let with_dropped_users = pushed.iter().filter(|(emitted, _)| emitted.dropped_users > 0);
+    assert!(with_dropped_users.map(|(_, message)| message.id).eq(shortened.iter().copied()));
+}
+
+/// The columns of a parsed message agree with its JSON, and a refused message has the mistake that the error names.
 fn check_columns(parsed: Result<&Message<'_>, &MessageError>, json: &Value) {
     let id = json["id"].as_str().and_then(|id| id.parse::<Snowflake>().ok());
     let time = json["timestamp"].as_str().and_then(|time| DateTime::parse_from_rfc3339(time).ok());
@@ -72,7 +87,7 @@ fn check_columns(parsed: Result<&Message<'_>, &MessageError>, json: &Value) {
                 assert_eq!(column, json[value], "{value}");
             }
         }
-        Err(MessageError::NotAnObject) => panic!("an object is no object"),
+        Err(MessageError::NotAnObject) => panic!("an object is refused as something else"),
         Err(MessageError::NoId) => assert_eq!(id, None),
         Err(MessageError::Field { field, .. }) => {
             let texts = |values: &[&Value]| values.iter().all(|value| value.is_null() || value.is_string());

@@ -1,25 +1,26 @@
-//! A second opinion on a whole document, formed by `serde_json` with all of it in memory.
+//! A reference reader: reads a whole document with `serde_json`, all of it in memory.
 
 use std::fmt;
 
-use dce_core::ids::Snowflake;
-use dce_worker::ingest::frame::{FrameError, MAX_MESSAGE_BYTES};
+use dce_ingest::document::frame::FrameError;
+use dce_ingest::document::framer::MAX_MESSAGE_BYTES;
+use dce_snowflake::Snowflake;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-/// What a document says that is JSON from its first to its last byte.
+/// The content of a document that is JSON from its first to its last byte.
 #[derive(Debug)]
-pub struct Opinion<'a> {
-    /// Its messages, up to the first that is no object.
+pub struct Reference<'a> {
+    /// The messages before the first that is not an object.
     pub messages: Vec<&'a RawValue>,
-    /// Its `messageCount`, or the first thing that is wrong with it.
+    /// The document's `messageCount`, or its first mistake.
     pub outcome: Result<Option<u64>, FrameError>,
 }
 
-impl<'a> Opinion<'a> {
-    /// Of a document in [strict](crate::strict) JSON; `None` if it is no JSON at all.
-    pub fn of(text: &'a str) -> Option<Self> {
+impl<'a> Reference<'a> {
+    /// Reads a document in [strict](crate::strict) JSON. `None`: it is not JSON.
+    pub fn read(text: &'a str) -> Option<Self> {
         let root: &RawValue = serde_json::from_str(text).ok()?;
         let mut messages = Vec::new();
         let outcome = match serde_json::from_str::<Entries<'a>>(root.get()) {
@@ -77,9 +78,9 @@ fn message_count(properties: &Map<String, Value>) -> Result<Option<u64>, FrameEr
     }
 }
 
-/// Empties the `users` of a message's reactions and says how many there were. Of a key that is there twice
-/// only the last value is seen here.
-pub fn leave_users_out(message: &mut Value) -> u64 {
+/// Empties the `users` of a message's reactions and returns their number. Of a repeated key, only the last value is known
+/// here.
+pub fn drop_users(message: &mut Value) -> u64 {
     let reactions = message.get_mut("reactions").and_then(Value::as_array_mut).into_iter().flatten();
     reactions
         .filter_map(|reaction| reaction.get_mut("users")?.as_array_mut())
@@ -87,13 +88,13 @@ pub fn leave_users_out(message: &mut Value) -> u64 {
         .sum()
 }
 
-/// Whether a limit on sizes may have been met by something in `len` bytes: a raw control character takes
-/// six when it is escaped, and a few bytes stand for the messages.
+/// Whether a part of a document of `len` bytes may exceed a size limit. A raw control character takes six bytes when it is
+/// escaped, and a few bytes replace the messages.
 pub fn may_exceed(limit: usize, len: usize) -> bool {
     limit <= MAX_MESSAGE_BYTES && len.saturating_mul(6) + 64 > limit
 }
 
-/// An object's entries in their order, with keys that are there twice.
+/// An object's entries in their order, including repeated keys.
 struct Entries<'a>(Vec<(String, &'a RawValue)>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for Entries<'a> {

@@ -1,19 +1,19 @@
-//! A document rewritten so that a strict JSON parser can read it: what the framer repairs in passing,
-//! done once more, string by string, without any of its code.
+//! Rewrites a document so that a strict JSON parser can read it: an independent implementation of the framer's repairs,
+//! string by string.
 
 /// A document for `serde_json`.
 #[derive(Debug)]
 pub struct Strict {
-    /// The document with every string decoded, repaired and written anew. Behind a string that cannot be
-    /// read nothing is changed, so that it is no JSON either.
+    /// The document with every string decoded, repaired and rewritten. The text from the first unreadable string on is
+    /// unchanged, so it is not JSON here either.
     pub text: String,
     /// Characters replaced by U+FFFD: NUL, half surrogate pairs, invalid UTF-8.
     pub replaced: usize,
 }
 
-impl Strict {
-    /// Of these bytes, a byte order mark at their beginning left out.
-    pub fn of(document: &[u8]) -> Self {
+impl From<&[u8]> for Strict {
+    /// Removes a leading byte order mark.
+    fn from(document: &[u8]) -> Self {
         let document = document.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(document);
         let mut replaced = document.utf8_chunks().filter(|chunk| !chunk.invalid().is_empty()).count();
         let lossy = String::from_utf8_lossy(document);
@@ -34,8 +34,10 @@ impl Strict {
         text.push_str(rest);
         Self { text, replaced }
     }
+}
 
-    /// Brackets that are open at once, at most.
+impl Strict {
+    /// The maximum number of brackets that are open at once.
     pub fn depth(&self) -> usize {
         let (mut depth, mut deepest) = (0_usize, 0);
         for c in outside_strings(&self.text) {
@@ -49,7 +51,7 @@ impl Strict {
         deepest
     }
 
-    /// Whether there is a number that `numeric` might not hold: over 1000 characters or an exponent of more
+    /// Whether the document has a number that Postgres's `numeric` may refuse: over 1000 characters, or an exponent of more
     /// than four digits.
     pub fn has_extreme_number(&self) -> bool {
         let outside: String = outside_strings(&self.text).collect();
@@ -60,8 +62,8 @@ impl Strict {
     }
 }
 
-/// The UTF-16 units of a string and what is behind its closing quote; `None` if JSON knows no such string,
-/// raw control characters excepted.
+/// Decodes a string into UTF-16 units. Also returns the text behind its closing quote. `None`: not a string in JSON; raw
+/// control characters are allowed.
 fn string(inside: &str) -> Option<(Vec<u16>, &str)> {
     let mut units = Vec::new();
     let mut chars = inside.chars();
@@ -92,7 +94,7 @@ fn string(inside: &str) -> Option<(Vec<u16>, &str)> {
     }
 }
 
-/// The characters that stand in no string, and each string's closing quote.
+/// The characters outside strings, and each string's closing quote.
 fn outside_strings(text: &str) -> impl Iterator<Item = char> {
     let (mut inside, mut escaped) = (false, false);
     text.chars().filter(move |c| {
