@@ -9,8 +9,9 @@ use dce_core::store::search_index::{self, IndexState};
 use crate::command_output::{CommandError, print};
 
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
+#[command(after_help = "Needs DATABASE_URL.")]
 pub struct SearchIndexArguments {
-    /// Drop the index: imports and exports are faster without it
+    /// Drop the index instead of building it. Imports and exports are faster without it
     #[arg(long)]
     drop: bool,
 }

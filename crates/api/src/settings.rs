@@ -2,6 +2,8 @@
 //! that all mistakes are reported at once and no value is ever printed. The doc comments of `RawSettings` and `Command`
 //! are the text of `--help`.
 
+#![expect(clippy::doc_markdown, reason = "--help shows these comments as they are")]
+
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -29,7 +31,7 @@ const EVENTS_PING: RangeInclusive<Duration> = Duration::from_millis(10)..=Durati
     name = "dce-api",
     version,
     about = "REST API that exports Discord channels to Postgres",
-    after_help = "RUST_LOG filters the log, e.g. info or dce_api=debug,info.\n\
+    after_help = "RUST_LOG sets the log filter, such as info or dce_api=debug,info.\n\
                   A .env file in the working directory is read unless DOTENV=false."
 )]
 pub struct Cli {
@@ -42,17 +44,18 @@ pub struct Cli {
 
 #[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
 pub enum Command {
-    /// Migrate the database's schema to the current version and exit
+    /// Migrate the database schema to the current version and exit
+    #[command(after_help = "Needs DATABASE_URL.")]
     Migrate,
     /// Print the OpenAPI document and exit
     Openapi,
-    /// Check that the server on HOST and PORT is alive; exit code 0 if it is, 1 if not
+    /// Check whether the server at HOST and PORT is alive; the exit code is 0 if it is, 1 if it is not
     Healthcheck,
-    /// Delete old messages or old exports; a later export may archive the messages again
+    /// Delete old messages or old exports; later exports and imports may archive the messages again
     Prune(PruneArguments),
-    /// Erase an author's messages, a channel or a message for good: later exports and imports skip them
+    /// Permanently erase one message, or all messages of an author or a channel; later exports and imports skip them
     Purge(PurgeArguments),
-    /// Manage keys of the API
+    /// Manage API keys
     #[command(subcommand)]
     Keys(KeysCommand),
     /// Manage optional indexes
@@ -62,68 +65,74 @@ pub enum Command {
 
 #[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
 pub enum IndexCommand {
-    /// Build the index that lets `q` find rare words quickly; reads and writes continue meanwhile
+    /// Build, or drop, the index that makes text searches for rare words fast; reads and writes continue meanwhile
     Search(SearchIndexArguments),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
 pub enum KeysCommand {
-    /// Make a key and print it, once, with its entry for API_KEYS
+    /// Create an API key and print it with its entry for API_KEYS; the key cannot be shown again
     New(NewKeyArguments),
 }
 
 /// Settings as text.
 #[derive(Debug, Args)]
 pub struct RawSettings {
-    /// Postgres URL, such as `postgres://user:password@host:5432/database`; required
+    /// Postgres URL, such as postgres://user:password@host:5432/database. On Supabase, use the session pooler (port 5432),
+    /// never port 6543. Required
     #[arg(long, env, hide_env_values = true, value_name = "URL")]
     database_url: Option<String>,
-    /// Channel to export when a request names none. Without `ALLOWED_CHANNEL_IDS` it is the only channel allowed
+    /// Channel to export if a request names none. If ALLOWED_CHANNEL_IDS is unset, only this channel may be exported
     #[arg(long, env, hide_env_values = true, value_name = "ID")]
     default_channel_id: Option<String>,
-    /// Channels that requests may name: ids separated by commas, or * for all. Unset: only `DEFAULT_CHANNEL_ID`, or all if
-    /// that is unset, too
+    /// Channels that may be exported, with their threads: ids separated by commas, or * for all. Unset: DEFAULT_CHANNEL_ID
+    /// only, or all if that is unset too
     #[arg(long, env, hide_env_values = true, value_name = "IDS")]
     allowed_channel_ids: Option<String>,
-    /// Keys of clients: entries name:scope:sha256 separated by commas, made by `dce-api keys new`. Unset: no authentication
+    /// Keys of the API's clients: entries of the form name:scope:sha256, separated by commas; `dce-api keys new` makes them.
+    /// Unset: no authentication
     #[arg(long, env, hide_env_values = true, value_name = "KEYS")]
     api_keys: Option<String>,
-    /// Allow any HOST without API_KEYS. Everyone who reaches the API may then export and read
+    /// Allow HOST to be a non-loopback address even without API_KEYS. Anyone who can reach the API may then export channels
+    /// and read the archive
     #[arg(long, env, hide_env_values = true, value_name = "BOOL", default_value = "false")]
     allow_unauthenticated: String,
-    /// IP address to listen on, or `localhost`
+    /// IP address to listen on, or localhost
     #[arg(long, env, hide_env_values = true, value_name = "ADDRESS", default_value = "127.0.0.1")]
     host: String,
-    /// Port to listen on; 0: any free port
+    /// Port to listen on. 0: any free port
     #[arg(long, env, hide_env_values = true, value_name = "PORT", default_value = "8000")]
     port: String,
-    /// Log format: json or pretty [default: pretty on a terminal, else json]
+    /// Log format: json or pretty. Unset: pretty on a terminal, json elsewhere
     #[arg(long, env, hide_env_values = true, value_name = "FORMAT")]
     log_format: Option<String>,
-    /// Connections to Postgres, 1 to 100
+    /// Maximum number of Postgres connections for requests, 1 to 100
     #[arg(long, env, hide_env_values = true, value_name = "N", default_value = "3")]
     db_pool_size: String,
-    /// Migrate the database's schema at start
+    /// Migrate the database schema at start
     #[arg(long, env, hide_env_values = true, value_name = "BOOL", default_value = "true")]
     migrate_on_start: String,
-    /// Failures in a row without progress after which a channel's export fails for good, 1 to 1000
+    /// Number of consecutive failures without progress after which the export of a channel is no longer retried
+    /// automatically, 1 to 1000
     #[arg(long, env, hide_env_values = true, value_name = "N", default_value = "5")]
     max_attempts: String,
-    /// Exports a minute that one key may create, 1 to 1000; 0: no limit. Without API_KEYS it applies to each IP address
+    /// Maximum number of exports that one client may create per minute, 1 to 1000. 0: no limit. Clients are
+    /// told apart by the name of their key or, without API_KEYS, by IP address
     #[arg(long, env, hide_env_values = true, value_name = "N", default_value = "10")]
     rate_limit_per_minute: String,
-    /// Time allowed to receive a request, such as 10s
+    /// Time allowed to receive a request, 1s to 5m
     #[arg(long, env, hide_env_values = true, value_name = "TIME", default_value = "10s")]
     request_timeout: String,
-    /// Origins whose scripts may call the API from a browser, such as `https://example.org`: separated by commas, or * for
-    /// all. Unset: none
+    /// Origins whose scripts may call the API from a browser: URLs such as https://example.org, separated by commas, or *
+    /// for all. Unset: none
     #[arg(long, env, hide_env_values = true, value_name = "ORIGINS")]
     cors_allowed_origins: Option<String>,
-    /// Maximum number of channels exported at a time by all workers [default: the workers' slots]
+    /// Maximum number of channels that all workers together export at once, 1 to 10000. Unset: the sum of the workers'
+    /// WORKER_CONCURRENCY
     #[arg(long, env, hide_env_values = true, value_name = "N")]
     max_parallel_runs: Option<String>,
     /// Silence after which an event stream sends a comment, so that proxies keep it open
-    #[arg(long, env, hide = true, value_name = "DURATION", default_value = "15s")]
+    #[arg(long, env, hide = true, value_name = "TIME", default_value = "15s")]
     events_ping: String,
 }
 

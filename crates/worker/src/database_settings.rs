@@ -9,14 +9,15 @@ use dce_core::settings::SettingsParser;
 /// The settings as text.
 #[derive(Args)]
 pub(crate) struct DatabaseArguments {
-    /// Postgres URL: postgres://user:password@host:5432/database. On Supabase use the session pooler (port 5432), never port 6543.
-    #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
+    /// Postgres URL, such as postgres://user:password@host:5432/database. On Supabase, use the session pooler (port 5432),
+    /// never port 6543. Required
+    #[arg(long, env, hide_env_values = true, value_name = "URL")]
     database_url: Option<String>,
-    /// Number of database sessions that write messages, shared by all runs of this process.
-    #[arg(long, env = "INGEST_CONNECTIONS", default_value = "2")]
+    /// Number of Postgres connections that write messages, 1 to 8, shared by all runs of this process
+    #[arg(long, env, hide_env_values = true, value_name = "N", default_value = "2")]
     ingest_connections: String,
-    /// Migrate the database schema at start.
-    #[arg(long, env = "MIGRATE_ON_START", default_value = "true")]
+    /// Migrate the database schema at start
+    #[arg(long, env, hide_env_values = true, value_name = "BOOL", default_value = "true")]
     migrate_on_start: String,
 }
 

@@ -24,14 +24,14 @@ const GRACES: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from
 /// A smaller limit is one whose unit was forgotten.
 const LEAST_DISK_LIMIT: ByteSize = ByteSize(1_000_000);
 
-/// Runs DiscordChatExporter and streams its output into Postgres.
 #[derive(Parser)]
 #[command(
     name = "dce-worker",
     version,
-    about,
+    about = "Worker that runs DiscordChatExporter and streams its output into Postgres",
     args_conflicts_with_subcommands = true,
-    after_help = "A .env file in the working directory is read unless DOTENV=false."
+    after_help = "RUST_LOG sets the log filter, such as info or dce_worker=debug,info.\n\
+                  A .env file in the working directory is read unless DOTENV=false."
 )]
 pub struct CommandLine {
     #[command(subcommand)]
@@ -42,7 +42,7 @@ pub struct CommandLine {
 
 #[derive(Subcommand)]
 pub enum Command {
-    /// Imports existing DiscordChatExporter JSON exports.
+    /// Import existing JSON exports of DiscordChatExporter
     Import(ImportArguments),
 }
 
@@ -51,41 +51,52 @@ pub enum Command {
 pub struct RawSettings {
     #[command(flatten)]
     database: DatabaseArguments,
-    /// Discord bot token. It is passed to DiscordChatExporter in its environment only.
-    #[arg(long, env = "DISCORD_TOKEN", hide_env_values = true)]
+    /// Discord bot token. The worker passes it to DiscordChatExporter only in an environment variable. Required
+    #[arg(long, env, hide_env_values = true, value_name = "TOKEN")]
     discord_token: Option<String>,
-    /// Path of the DiscordChatExporter executable. The other files of its folder must be beside it.
-    #[arg(long, env = "DCE_BIN", default_value = "/opt/dce/DiscordChatExporter.Cli")]
+    /// Path to the DiscordChatExporter executable. Its folder must contain the other files of the same release
+    #[arg(
+        long,
+        env,
+        hide_env_values = true,
+        value_name = "PATH",
+        default_value = "/opt/dce/DiscordChatExporter.Cli"
+    )]
     dce_bin: PathBuf,
-    /// Folder for DiscordChatExporter's output until it is in Postgres. The path must not contain %. [default: dce-worker in the system's temporary folder]
-    #[arg(long, env = "WORK_DIR")]
+    /// Folder for DiscordChatExporter's output until it is stored in Postgres; the path must not contain %. Unset:
+    /// dce-worker in the system's temporary folder
+    #[arg(long, env, hide_env_values = true, value_name = "PATH")]
     work_dir: Option<PathBuf>,
-    /// Minimum free space on the disk of WORK_DIR. Below it no attempt starts and running ones are stopped. 0: no limit.
-    #[arg(long, env = "MIN_FREE_DISK", default_value = "256MB")]
+    /// Minimum free space on the disk of WORK_DIR. Below it, no attempt (one call of DiscordChatExporter) starts, and
+    /// running attempts are stopped. 0: no limit
+    #[arg(long, env, hide_env_values = true, value_name = "SIZE", default_value = "256MB")]
     min_free_disk: String,
-    /// Maximum size of one attempt's files that are not yet in Postgres. Above it the attempt is stopped and resumed. 0: no limit.
-    #[arg(long, env = "ATTEMPT_DISK_LIMIT", default_value = "2GB")]
+    /// Maximum size of one attempt's output that is not yet stored in Postgres. Above it, the attempt is stopped, and
+    /// the next one continues where it ended. 0: no limit
+    #[arg(long, env, hide_env_values = true, value_name = "SIZE", default_value = "2GB")]
     attempt_disk_limit: String,
-    /// Number of runs (one channel of an export each) that this process executes at once.
-    #[arg(long, env = "WORKER_CONCURRENCY", default_value = "2")]
+    /// Number of runs that this process executes at once, 1 to 64. A run is the export of one channel
+    #[arg(long, env, hide_env_values = true, value_name = "N", default_value = "2")]
     worker_concurrency: String,
-    /// Time limit for one attempt, e.g. 6h. [default: none]
-    #[arg(long, env = "EXPORT_TIMEOUT")]
+    /// Time limit for one attempt, such as 6h. Unset: none
+    #[arg(long, env, hide_env_values = true, value_name = "TIME")]
     export_timeout: Option<String>,
-    /// Time after which an attempt is stopped and resumed if neither its output nor its progress has advanced.
-    #[arg(long, env = "STALL_TIMEOUT", default_value = "10m")]
+    /// Time without new output or progress after which an attempt is stopped; the next one continues where it ended
+    #[arg(long, env, hide_env_values = true, value_name = "TIME", default_value = "10m")]
     stall_timeout: String,
-    /// Time from SIGTERM to the end of the process. The last 12 s are reserved for stopping runs and handing them to other workers. A second signal ends the process at once.
-    #[arg(long, env = "SHUTDOWN_GRACE", default_value = "25s")]
+    /// Time from SIGTERM or SIGINT to the end of the process. The last 12 s are reserved for stopping runs and handing them
+    /// to other workers. A second signal ends the process within 4 s
+    #[arg(long, env, hide_env_values = true, value_name = "TIME", default_value = "25s")]
     shutdown_grace: String,
-    /// Maximum number of runs at once over all workers. [default: the slots of all workers]
-    #[arg(long, env = "MAX_PARALLEL_RUNS")]
+    /// Maximum number of channels that all workers together export at once, 1 to 10000. Unset: the sum of the workers'
+    /// WORKER_CONCURRENCY
+    #[arg(long, env, hide_env_values = true, value_name = "N")]
     max_parallel_runs: Option<String>,
-    /// Log format: json or pretty. [default: pretty on a terminal, else json]
-    #[arg(long, env = "LOG_FORMAT")]
+    /// Log format: json or pretty. Unset: pretty on a terminal, json elsewhere
+    #[arg(long, env, hide_env_values = true, value_name = "FORMAT")]
     log_format: Option<String>,
-    /// Log filter, e.g. info or dce_worker=debug.
-    #[arg(long = "rust-log", env = "RUST_LOG")]
+    /// Has no effect as a flag: the log reads the variable
+    #[arg(long = "rust-log", env = "RUST_LOG", hide = true)]
     _rust_log: Option<String>,
 }
 

@@ -18,9 +18,10 @@ const KEY_BYTES: usize = 32;
 
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 pub struct NewKeyArguments {
-    /// Name of the key's holder: shown with the exports that the key creates; rate limits count by name
+    /// Name of the client that uses the key: 1 to 64 of the characters A-Z a-z 0-9 . _ -. Each export records the name
+    /// of the client that created it; the rate limit applies per name
     name: String,
-    /// What the key permits
+    /// Permissions of the key
     #[arg(long, value_enum, default_value = "write")]
     scope: ScopeArgument,
 }
@@ -29,7 +30,7 @@ pub struct NewKeyArguments {
 enum ScopeArgument {
     /// Read exports and the archive
     Read,
-    /// Read, and create, cancel and retry exports
+    /// Read exports and the archive; create, cancel and retry exports
     Write,
 }
 
@@ -46,7 +47,7 @@ impl NewKeyArguments {
         };
         writeln!(out, "{key}")?;
         writeln!(out)?;
-        writeln!(out, "The key is shown only this once. Its holder sends: Authorization: Bearer <key>")?;
+        writeln!(out, "The key is shown only this once. The client sends: Authorization: Bearer <key>")?;
         writeln!(
             out,
             "Append this entry to API_KEYS, after a comma if there are other entries, and restart the API:"

@@ -14,20 +14,21 @@ const AGES: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(100 
 /// Arguments of `prune` as text.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 #[command(
-    after_help = "Without --yes, nothing is deleted: the command counts. Pruned messages can come back: an export that \
-                        reads that far back archives them again. To erase for good, use purge."
+    after_help = "Needs DATABASE_URL, and --older-than, --exports-older-than or both. Without --yes, the command \
+                        counts what it would delete and deletes nothing. Pruned messages can come back: an export or \
+                        import that reads that far back archives them again. To erase permanently, use `dce-api purge`."
 )]
 pub struct PruneArguments {
-    /// Delete messages sent longer ago than this, such as 90d; 0s: all messages
+    /// Delete messages sent longer ago than this, such as 90d. 0s: all messages
     #[arg(long, value_name = "AGE")]
     older_than: Option<String>,
-    /// Delete only messages of this channel or thread
+    /// Restrict --older-than to the messages of this channel or thread
     #[arg(long, value_name = "ID")]
     channel: Option<String>,
-    /// Delete exports that ended longer ago than this, with their runs and attempts; their messages stay
+    /// Delete exports that ended longer ago than this, such as 180d, with their runs and attempts but not their messages
     #[arg(long, value_name = "AGE")]
     exports_older_than: Option<String>,
-    /// Delete; without this flag, only count
+    /// Delete. Without this flag, the command only counts
     #[arg(long)]
     yes: bool,
 }
@@ -75,11 +76,13 @@ impl PruneArguments {
 /// Arguments of `purge` as text.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 #[command(
-    after_help = "Without --yes, nothing is erased: the command counts. Messages of others about an author stay, and so \
-                        does the author's name in mentions, quotes and reactions of others: see docs/retention.md."
+    after_help = "Needs DATABASE_URL, and exactly one of --author, --channel and --message. Without --yes, the command \
+                        counts what it would erase and erases nothing. Messages by others stay, even if they mention, \
+                        quote or answer the author, and so does the author's name in their mentions, quotes and \
+                        reactions: see docs/retention.md."
 )]
 pub struct PurgeArguments {
-    /// Erase everything that this user, bot or webhook wrote, in all channels
+    /// Erase all messages of this user, bot or webhook, in all channels
     #[arg(long, value_name = "ID")]
     author: Option<String>,
     /// Erase all messages of this channel or thread
@@ -88,7 +91,7 @@ pub struct PurgeArguments {
     /// Erase this message
     #[arg(long, value_name = "ID")]
     message: Option<String>,
-    /// Erase; without this flag, only count
+    /// Erase. Without this flag, the command only counts
     #[arg(long)]
     yes: bool,
 }

@@ -14,19 +14,25 @@ use dce_core::telemetry::LogFormat;
 
 use crate::database_settings::DatabaseArguments;
 
-/// Imports existing DiscordChatExporter JSON exports.
+/// Arguments of `import`.
 #[derive(Args)]
+#[command(
+    after_help = "RUST_LOG sets the log filter, such as info. Unset: off on a terminal, warn elsewhere.\n\
+                  A .env file in the working directory is read unless DOTENV=false."
+)]
 pub struct ImportArguments {
-    /// Files (.json, .json.gz), folders including everything below them, and zip archives; written by DiscordChatExporter 2.30 or later.
+    /// JSON exports by DiscordChatExporter 2.30 or later: .json and .json.gz files, .zip archives, and folders with
+    /// everything below them
     #[arg(required = true, value_name = "PATH")]
     pub paths: Vec<PathBuf>,
-    /// Only list the exports found. Needs no database.
+    /// Only list the exports found. Needs no DATABASE_URL
     #[arg(long)]
     pub dry_run: bool,
-    /// Handling of messages that are already archived: ignore keeps them, update replaces those that differ in a newer file.
+    /// Handling of messages that are already archived: ignore keeps them; update replaces those that are different in a
+    /// newer file
     #[arg(long, value_name = "POLICY", default_value = "ignore", value_parser = on_conflict())]
     pub on_conflict: OnConflict,
-    /// Keep replaced messages in the table message_versions. Needs --on-conflict update.
+    /// Keep replaced versions of messages in the table message_versions. Needs --on-conflict update
     #[arg(long)]
     pub keep_versions: bool,
     #[command(flatten)]
@@ -43,11 +49,11 @@ fn on_conflict() -> impl TypedValueParser<Value = OnConflict> {
 struct RawSettings {
     #[command(flatten)]
     database: DatabaseArguments,
-    /// Log format: json or pretty. Logs go to stderr. [default: pretty on a terminal, else json]
-    #[arg(long, env = "LOG_FORMAT")]
+    /// Log format: json or pretty. Unset: pretty on a terminal, json elsewhere. The log goes to stderr
+    #[arg(long, env, hide_env_values = true, value_name = "FORMAT")]
     log_format: Option<String>,
-    /// Log filter, e.g. info. [default: off on a terminal, else warn]
-    #[arg(long = "rust-log", env = "RUST_LOG")]
+    /// Has no effect as a flag: the log reads the variable
+    #[arg(long = "rust-log", env = "RUST_LOG", hide = true)]
     _rust_log: Option<String>,
 }
 
