@@ -57,14 +57,14 @@ problems! {
     NotAnObject = "not_an_object", BAD_REQUEST, "The body is not a JSON object";
     /// The request is otherwise valid but asks for a format other than `Json`.
     UnsupportedFormat = "unsupported_format", BAD_REQUEST, "The format is not supported";
-    /// Any fault of a request that no other code describes.
+    /// Any error in a request that no other code describes.
     BadRequest = "bad_request", BAD_REQUEST, "The request cannot be understood";
     IdempotencyKeyMalformed = "idempotency_key_malformed", BAD_REQUEST, "The Idempotency-Key is malformed";
     /// No key, or an unknown one.
     Unauthorized = "unauthorized", UNAUTHORIZED, "A key is required";
     InsufficientScope = "insufficient_scope", FORBIDDEN, "The key does not allow this";
     /// The request is otherwise valid but names a channel that may not be exported.
-    ChannelNotAllowed = "channel_not_allowed", FORBIDDEN, "The channel may not be exported";
+    ChannelNotAllowed = "channel_not_allowed", FORBIDDEN, "The channel is not allowed";
     ExportNotFound = "export_not_found", NOT_FOUND, "The export does not exist";
     MessageNotFound = "message_not_found", NOT_FOUND, "The message is not archived";
     ChannelNotFound = "channel_not_found", NOT_FOUND, "The channel is not archived";
@@ -80,7 +80,7 @@ problems! {
     UnsupportedMediaType = "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE, "The body must be JSON";
     /// Fields or parameters are wrong; `errors` lists all of them.
     ValidationFailed = "validation_failed", UNPROCESSABLE_ENTITY, "The request is not valid";
-    IdempotencyKeyReused = "idempotency_key_reused", UNPROCESSABLE_ENTITY, "The Idempotency-Key belongs to another request";
+    IdempotencyKeyReused = "idempotency_key_reused", UNPROCESSABLE_ENTITY, "The Idempotency-Key was used for another request";
     RateLimitExceeded = "rate_limit_exceeded", TOO_MANY_REQUESTS, "Too many exports were created in the last minute";
     Internal = "internal_error", INTERNAL_SERVER_ERROR, "The service failed";
     /// The database is unreachable, starting or too busy.
@@ -192,7 +192,7 @@ pub struct Document<'a> {
     /// The id of the request, as in the log.
     #[serde(skip_serializing_if = "Option::is_none")]
     request_id: Option<&'a str>,
-    /// Every fault of the request.
+    /// Every error in the request.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<wire::fault::Fault>,
 }
@@ -218,8 +218,8 @@ impl From<Vec<Fault>> for Problem {
             [only] if only.code == FaultCode::UnsupportedFormat => {
                 Self::new(Code::UnsupportedFormat, format!("`format` {}.", only.detail))
             }
-            [_] => Self::new(Code::ValidationFailed, "The request has one fault: see `errors`."),
-            _ => Self::new(Code::ValidationFailed, "The request has several faults: see `errors`."),
+            [_] => Self::new(Code::ValidationFailed, "The request has one error: see `errors`."),
+            _ => Self::new(Code::ValidationFailed, "The request has several errors: see `errors`."),
         };
         Self { faults, ..problem }
     }
@@ -237,7 +237,10 @@ impl From<StoreError> for Problem {
             let detail = "The database has not been migrated: run `dce-api migrate`, or start with MIGRATE_ON_START=true.";
             Self::new(Code::SchemaMissing, detail).retry_after(RETRY_READ_ONLY)
         } else {
-            Self::new(Code::Internal, "The request failed. The log has the reason under this request_id.")
+            Self::new(
+                Code::Internal,
+                "The request failed. The service's log has the reason under this request_id.",
+            )
         };
         Self { cause: Some(Box::new(error)), ..problem }
     }

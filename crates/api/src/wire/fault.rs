@@ -1,4 +1,4 @@
-//! Faults of a request.
+//! Errors in a request.
 
 use dce_core::export::request;
 use serde::Serialize;
@@ -7,18 +7,18 @@ use utoipa::ToSchema;
 use super::body;
 
 body! {
-    /// One fault of a request.
+    /// One error in a request.
     Fault from fault: request::Fault {
         #[serde(flatten)]
         location: Location = fault.location.into(),
-        /// The kind of fault.
+        /// The kind of error.
         code: FaultCode = fault.code.into(),
         /// What is wrong, and the remedy.
         detail: String,
     }
 }
 
-/// Where in the request the fault is, such as `"pointer": "/start_at"`, `"header": "Idempotency-Key"` or
+/// Where in the request the error is, such as `"pointer": "/start_at"`, `"header": "Idempotency-Key"` or
 /// `"parameter": "limit"`.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[schema(as = Place)]
@@ -60,7 +60,7 @@ macro_rules! codes {
 }
 
 codes! {
-    /// The kind of a fault, for programs.
+    /// The kind of error, for programs.
     FaultCode from request::FaultCode {
         Required UnknownField UnknownParameter Repeated WrongType InvalidValue NotAvailable Conflict InvalidId TooShort TooLong
         InvalidTime MissingOffset OutOfRange UnsupportedFormat ControlCharacter LooksLikeOption

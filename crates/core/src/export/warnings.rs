@@ -12,25 +12,25 @@ sentences! {
     WarningKind {
         /// Messages of people without text or any other content.
         ContentBlank = "content_blank",
-            "Messages written by people are blank.",
-            "Enable the Message Content intent for the bot in Discord's developer portal, delete these messages from the archive, then export again. Polls look the same and remain blank: DiscordChatExporter does not export them.";
+            "Some messages written by people are blank.",
+            "Enable the Message Content intent for the bot in Discord's developer portal, delete these messages from the archive, then export again. Polls look the same and stay blank, because DiscordChatExporter does not export their content.";
         ReactionUsersMissing = "reaction_users_missing",
             "Some reactions list fewer users than they count.",
-            "If Discord refused a list for a while, delete these messages from the archive, then export again. Super reactions can be counted without being listed.";
+            "If Discord temporarily refused to list the users, delete these messages from the archive, then export again. Super reactions can be counted without their users being listed.";
         /// Characters were replaced by U+FFFD.
         Repaired = "repaired",
-            "Some messages held characters that Postgres cannot store; each was replaced by U+FFFD.",
-            "Nothing to do: these are NUL and unpaired surrogates.";
+            "Some messages contained characters that Postgres cannot store. Each was replaced by U+FFFD.",
+            "No action needed: these were NUL characters, unpaired surrogates or invalid UTF-8.";
         /// No message arrived, and DCE reported no reason.
         EmptyWithoutReason = "empty_without_reason",
-            "The export completed without a single message, and Discord gave no reason.",
-            "If there should be messages in this range, give the bot the permission Read Message History: without it Discord answers with an empty list.";
+            "The export completed without a single message, and DiscordChatExporter gave no reason.",
+            "If this range should contain messages, give the bot the permission Read Message History: without it, Discord returns an empty list.";
         MessageShortened = "message_shortened",
-            "Messages larger than 16 MB were stored without the users of their reactions.",
-            "Nothing to do: all their other parts are kept, and each reaction still has its count.";
+            "Some messages larger than 16 MiB were stored without the users of their reactions.",
+            "No action needed: everything else in them is kept, including the count of each reaction.";
         ErasedMessages = "erased_messages",
             "Some messages were skipped because they, their author or their channel were erased from this archive.",
-            "Nothing to do if that is intended. To archive them again, delete the row from the table erasures, then export again.";
+            "No action needed if this is intended. To archive them again, delete the matching row from the table erasures, then export again.";
     }
 }
 

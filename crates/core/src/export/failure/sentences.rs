@@ -12,96 +12,96 @@ sentences! {
         /// 403 on the channel or its messages.
         MissingAccess = "missing_access",
             "The bot is not allowed to read this channel.",
-            "Give the bot the permissions View Channel and Read Message History in this channel, then export again.";
+            "Give the bot the permissions View Channel and Read Message History in this channel, then retry the export.";
         /// 404 on the channel.
         UnknownChannel = "unknown_channel",
             "Discord has no channel with this id, or the bot is not a member of its server.",
-            "Check the channel id and that the bot has been invited to the server.";
+            "Check the channel id, and check that the bot has been invited to the server.";
         /// A category or another channel without messages of its own.
         NotATextChannel = "not_a_text_channel",
-            "This id is a category or another channel that contains no messages itself.",
-            "Export its channels by their own ids.";
+            "This id belongs to a category or to another channel that contains no messages itself.",
+            "Export the channels inside it by their own ids.";
         /// A forum: only its threads hold messages.
         ForumNeedsThreads = "forum_needs_threads",
-            "This channel is a forum: its threads contain the messages.",
-            "Export the forum's threads by their own ids.";
+            "This channel is a forum: its messages are in its threads.",
+            "Export the threads by their own ids.";
         InvalidFilter = "invalid_filter",
             "DiscordChatExporter does not understand the filter.",
-            "Correct `filter`. DiscordChatExporter's documentation describes its language.";
+            "Correct `filter`. DiscordChatExporter's documentation describes the syntax.";
         /// DCE refused its command line for another reason than the filter.
         InvalidArguments = "invalid_arguments",
-            "DiscordChatExporter refused its arguments.",
-            "Check that DCE_BIN is a supported version (2.46 to 2.47) and report this if it is.";
+            "DiscordChatExporter refused its command-line arguments.",
+            "Check that DCE_BIN is a supported version (2.46 or 2.47). If it is, report this as a bug in dce-service.";
         MissingMessageContentIntent = "missing_message_content_intent",
-            "The bot may not read message content.",
-            "Enable the Message Content intent for the bot in Discord's developer portal, then export again.";
+            "The bot is not allowed to read message content.",
+            "Enable the Message Content intent for the bot in Discord's developer portal, then retry the export.";
         /// 429 for longer than DCE itself waits.
         RateLimited = "rate_limited",
             "Discord limited the rate of requests for longer than DiscordChatExporter waits.",
-            "Nothing to do: the export continues by itself after a pause.";
+            "No action needed: after a pause, the export resumes from the last stored message.";
         /// 5xx, dropped or refused connections, DNS, Cloudflare.
         DiscordUnavailable = "discord_unavailable",
             "Discord was unreachable or closed the connection.",
-            "Nothing to do: the export continues by itself after the last message it read.";
+            "No action needed: the export resumes from the last stored message.";
         DiskFull = "disk_full",
             "The worker's disk is full.",
-            "Free space in WORK_DIR or give the worker a larger disk; the export is retried by itself.";
+            "Free space in WORK_DIR or give the worker a larger disk. The export is retried automatically.";
         /// A signal, an abort or an exception of DCE.
         DceCrashed = "dce_crashed",
             "DiscordChatExporter crashed.",
-            "Nothing to do at first: the export is retried. If the failure persists, see the attempt's stderr_tail.";
+            "No action needed at first: the export is retried automatically. If it keeps failing, read the attempt's stderr_tail.";
         /// Discord sent text that DCE cannot decode.
         DceCannotReadMessage = "dce_cannot_read_message",
             "A message in this channel contains text that DiscordChatExporter cannot read.",
-            "Export the parts before and after it with end_at and start_at; it follows the last archived message.";
+            "Export the messages before and after it with end_at and start_at. It comes right after the last archived message.";
         DceMissing = "dce_missing",
             "DiscordChatExporter was not found on the worker.",
-            "Set DCE_BIN to the executable, with the rest of its folder beside it.";
+            "Set DCE_BIN to the executable inside its complete folder.";
         /// Exit code 0, but the output is incomplete.
         OutputTruncated = "output_truncated",
             "DiscordChatExporter's output is incomplete.",
-            "Nothing to do: the messages read are kept, and the export continues after them.";
+            "No action needed: the messages read so far are kept, and the export resumes from the last stored message.";
         OutputUnreadable = "output_unreadable",
-            "DiscordChatExporter's output is not the JSON that this version of the service understands.",
-            "Check that DCE_BIN is a supported version (2.46 to 2.47) and report this if it is.";
+            "DiscordChatExporter's output is not the JSON that this version of dce-service understands.",
+            "Check that DCE_BIN is a supported version (2.46 or 2.47). If it is, report this as a bug in dce-service.";
         MessageTooLarge = "message_too_large",
-            "A message is larger than 16 MB and cannot be stored.",
-            "Export the parts before and after it with end_at and start_at; it follows the last archived message.";
+            "A message is larger than 16 MiB and cannot be stored.",
+            "Export the messages before and after it with end_at and start_at. It comes right after the last archived message.";
         Stalled = "stalled",
             "DiscordChatExporter made no progress and was stopped.",
-            "Nothing to do: the export continues by itself after the last message it read.";
+            "No action needed: the export resumes from the last stored message.";
         Timeout = "timeout",
             "The attempt took longer than EXPORT_TIMEOUT and was stopped.",
-            "Nothing to do while it makes progress: the export continues after the last message. If it makes none, raise EXPORT_TIMEOUT.";
+            "No action needed while attempts make progress: the export resumes from the last stored message. If they make none, raise EXPORT_TIMEOUT.";
         /// The worker died, or lost its database for longer than its lease.
         LeaseExpired = "lease_expired",
             "The worker that ran this export stopped responding.",
-            "Nothing to do: another worker continues after the last stored message.";
+            "No action needed: another worker resumes the export from the last stored message.";
         /// The importing process ended, was stopped, or lost its database for longer than its lease.
         ImportInterrupted = "import_interrupted",
             "The import was interrupted.",
             "Run `dce-worker import` again with the same files: it skips archived messages quickly.";
         DatabaseRefused = "database_refused",
             "The database refused the messages.",
-            "See the attempt's history and the worker's log for the database's message.";
+            "Read the database's error in `detail` and in the worker's log.";
         /// Postgres was unreachable for longer than a batch is repeated.
         DatabaseUnavailable = "database_unavailable",
             "The database was unreachable.",
-            "Nothing to do: the export continues by itself once the database is available again.";
+            "No action needed: the export resumes from the last stored message once the database is available again.";
         /// SQLSTATE 25006.
         DatabaseReadOnly = "database_read_only",
             "The database is read-only, for instance because its disk quota is used up.",
-            "Free space or enlarge the database; the export continues by itself once the database accepts writes again.";
+            "Free space in the database or raise its quota. The export resumes automatically once the database accepts writes again.";
         WorkerError = "worker_error",
-            "The worker met an internal error.",
-            "Nothing to do at first: the export is retried. If the failure persists, see the worker's log.";
+            "The worker failed with an internal error.",
+            "No action needed at first: the export is retried automatically. If it keeps failing, read the worker's log.";
         /// A text of DCE that is not classified yet.
         DceFailed = "dce_failed",
-            "DiscordChatExporter failed with a message that this version does not recognise.",
-            "Read the attempt's stderr_tail. If the cause seems temporary, export again.";
+            "DiscordChatExporter failed with a message that this version of dce-service does not recognise.",
+            "Read the attempt's stderr_tail. If the cause seems temporary, retry the export.";
     }
 }
 
 /// The remedy for [`FailureKind::InvalidToken`] of an export that waits for a valid token.
-pub const INVALID_TOKEN_WAITS: &str = "Set DISCORD_TOKEN on the workers to a valid bot token and restart them; exports then continue by themselves. \
-     The present token is tried again every 10 minutes.";
+pub const INVALID_TOKEN_WAITS: &str = "Set DISCORD_TOKEN on the workers to a valid bot token and restart them. Waiting exports then start automatically. \
+     Until then, the current token is tried again every 10 minutes.";

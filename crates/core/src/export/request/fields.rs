@@ -88,7 +88,7 @@ impl<'a> Fields<'a> {
             self.fault(
                 "channel_ids",
                 FaultCode::Conflict,
-                "cannot be combined with channel_id: name one of them",
+                "cannot be combined with channel_id: use only one of them",
             );
         }
         let mut channels = Vec::new();
@@ -107,7 +107,7 @@ impl<'a> Fields<'a> {
                 None => self.fault(
                     "channel_id",
                     FaultCode::Required,
-                    "name a channel: the service has no DEFAULT_CHANNEL_ID",
+                    "is required, because the service has no DEFAULT_CHANNEL_ID",
                 ),
             },
         }
@@ -117,10 +117,10 @@ impl<'a> Fields<'a> {
     fn channel_list(&mut self, values: &[Value], channels: &mut Vec<Snowflake>) {
         const NAME: &str = "channel_ids";
         if values.is_empty() {
-            self.fault(NAME, FaultCode::TooShort, "must name at least one channel");
+            self.fault(NAME, FaultCode::TooShort, "must contain at least one channel id");
         }
         if values.len() > MAX_CHANNELS {
-            let detail = format!("names {} channels; at most {MAX_CHANNELS} are allowed", values.len());
+            let detail = format!("has {} channel ids; at most {MAX_CHANNELS} are allowed", values.len());
             return self.fault(NAME, FaultCode::TooLong, detail);
         }
         for (index, value) in values.iter().enumerate() {
@@ -178,7 +178,7 @@ impl<'a> Fields<'a> {
 
     pub(super) fn refuse_unknown(&mut self) {
         for name in self.body.keys().filter(|name| !FIELDS.contains(&name.as_str())) {
-            let detail = format!("is not a field of an export; the fields are {}", FIELDS.join(", "));
+            let detail = format!("is not a field of this request; its fields are {}", FIELDS.join(", "));
             self.fault(name, FaultCode::UnknownField, detail);
         }
     }
@@ -215,7 +215,8 @@ fn check_filter(text: &str) -> Result<(), (FaultCode, String)> {
     if name.is_some_and(|name| name.starts_with(char::is_alphabetic)) {
         return Err((
             FaultCode::LooksLikeOption,
-            "must not begin like an option: write ~ instead of - to negate, such as ~from:bot".into(),
+            "must not look like a command-line option: write ~ instead of - to negate, such as ~from:bot"
+                .into(),
         ));
     }
     Ok(())

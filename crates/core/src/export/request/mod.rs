@@ -72,7 +72,7 @@ impl ExportRequest {
             fields.fault(
                 "keep_versions",
                 FaultCode::Conflict,
-                "needs \"on_conflict\": \"update\": without it nothing is replaced",
+                "requires \"on_conflict\": \"update\": otherwise no message is replaced",
             );
         }
         if fields.value("callback_url").is_some() {

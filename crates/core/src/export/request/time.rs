@@ -40,7 +40,7 @@ fn parse(text: &str) -> Result<DateTime<Utc>, (FaultCode, String)> {
     let Some(day) = day(text) else {
         return Err((
             FaultCode::InvalidTime,
-            "must be an ISO 8601 time with its offset, such as 2024-07-03T09:50:40Z".into(),
+            "must be an ISO 8601 time with an offset, such as 2024-07-03T09:50:40Z".into(),
         ));
     };
     let time = WITH_OFFSET.iter().find_map(|format| DateTime::parse_from_str(text, format).ok());
@@ -57,7 +57,7 @@ fn is_in_range(time: &DateTime<Utc>) -> bool {
 fn out_of_range() -> (FaultCode, String) {
     (
         FaultCode::OutOfRange,
-        "must lie between 2015-01-01T00:00:00Z, when Discord's ids begin, and the year 2154".into(),
+        "must be between 2015-01-01T00:00:00Z, when Discord's ids begin, and the year 2154".into(),
     )
 }
 
@@ -74,18 +74,20 @@ fn day(text: &str) -> Option<&str> {
 /// The mistake in a text that begins with a day but is not a time with an offset.
 fn without_offset(text: &str, day: &str) -> (FaultCode, String) {
     if NaiveDate::parse_from_str(day, "%Y-%m-%d").is_err() {
-        return (FaultCode::InvalidTime, format!("{day} is not a day of the calendar"));
+        return (FaultCode::InvalidTime, format!("{day} is not a date in the calendar"));
     }
     if text == day {
-        let detail = format!("has neither time nor offset: write {day}T00:00:00Z for the day's start in UTC");
+        let detail =
+            format!("has no time and no offset: write {day}T00:00:00Z for the start of the day in UTC");
         return (FaultCode::MissingOffset, detail);
     }
     if NAIVE.iter().any(|format| NaiveDateTime::parse_from_str(text, format).is_ok()) {
-        let detail =
-            format!("has no offset: write {text}Z for UTC, or add the zone's own, such as {text}+09:00");
+        let detail = format!(
+            "has no offset: write {text}Z for UTC, or add the offset of your time zone, such as {text}+09:00"
+        );
         return (FaultCode::MissingOffset, detail);
     }
-    (FaultCode::InvalidTime, "is not a valid time; it must look like 2024-07-03T09:50:40Z".into())
+    (FaultCode::InvalidTime, "is not a valid time: write it like 2024-07-03T09:50:40Z".into())
 }
 
 #[cfg(test)]

@@ -18,12 +18,12 @@ impl Blocker {
     const READ_ONLY: Self = Self {
         code: "database_read_only",
         message: "The database is read-only, for instance because its disk quota is used up.",
-        action: "Free space in the database or raise its quota; exports then continue by themselves within a minute.",
+        action: "Free space in the database or raise its quota. Exports then resume automatically within a minute.",
     };
     const NO_WORKER: Self = Self {
         code: "no_worker",
         message: "No worker is running.",
-        action: "Start a worker, or see in its log why it does not start; exports then start by themselves.",
+        action: "Start a worker. If it does not start, read its log. Waiting exports then start automatically.",
     };
     /// As [`FailureKind::InvalidToken`], but waiting exports need not be submitted again.
     const INVALID_TOKEN: Self = Self {
@@ -47,7 +47,7 @@ pub struct Problem {
     pub workers: Option<usize>,
 }
 
-/// The present state of all that runs need to start.
+/// The current state of everything that runs need to start.
 #[derive(Debug, Clone)]
 pub struct ServiceState {
     /// Whether the database accepts no writes.
