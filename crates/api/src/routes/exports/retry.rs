@@ -12,7 +12,7 @@ use crate::state::{AppState, in_time};
 
 /// Retry an export
 ///
-/// Failed and cancelled runs become pending and resume after their last message. The request can be repeated.
+/// Failed and cancelled runs become pending. Each resumes from its last stored message. The request can be repeated.
 #[utoipa::path(post, path = "/exports/{job_id}/retry", tag = "exports",
     responses(
         (status = 202, description = "The export continues.", body = ControlResponse,
