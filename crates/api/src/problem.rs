@@ -237,10 +237,7 @@ impl From<StoreError> for Problem {
             let detail = "The database has not been migrated: run `dce-api migrate`, or start with MIGRATE_ON_START=true.";
             Self::new(Code::SchemaMissing, detail).retry_after(RETRY_READ_ONLY)
         } else {
-            Self::new(
-                Code::Internal,
-                "The request failed. The service's log has the reason under this request_id.",
-            )
+            Self::new(Code::Internal, "The request failed. The log has the reason under this request_id.")
         };
         Self { cause: Some(Box::new(error)), ..problem }
     }

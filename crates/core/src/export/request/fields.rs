@@ -215,8 +215,7 @@ fn check_filter(text: &str) -> Result<(), (FaultCode, String)> {
     if name.is_some_and(|name| name.starts_with(char::is_alphabetic)) {
         return Err((
             FaultCode::LooksLikeOption,
-            "must not look like a command-line option: write ~ instead of - to negate, such as ~from:bot"
-                .into(),
+            "must not look like an option: write ~ instead of - to negate, such as ~from:bot".into(),
         ));
     }
     Ok(())

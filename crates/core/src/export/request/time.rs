@@ -77,14 +77,12 @@ fn without_offset(text: &str, day: &str) -> (FaultCode, String) {
         return (FaultCode::InvalidTime, format!("{day} is not a date in the calendar"));
     }
     if text == day {
-        let detail =
-            format!("has no time and no offset: write {day}T00:00:00Z for the start of the day in UTC");
+        let detail = format!("has no time or offset: write {day}T00:00:00Z for the start of the day in UTC");
         return (FaultCode::MissingOffset, detail);
     }
     if NAIVE.iter().any(|format| NaiveDateTime::parse_from_str(text, format).is_ok()) {
-        let detail = format!(
-            "has no offset: write {text}Z for UTC, or add the offset of your time zone, such as {text}+09:00"
-        );
+        let detail =
+            format!("has no offset: write {text}Z for UTC, or add your own offset, such as {text}+09:00");
         return (FaultCode::MissingOffset, detail);
     }
     (FaultCode::InvalidTime, "is not a valid time: write it like 2024-07-03T09:50:40Z".into())
