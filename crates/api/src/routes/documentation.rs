@@ -4,7 +4,7 @@ use std::sync::{Arc, LazyLock};
 
 use actix_web::http::header::LOCATION;
 use actix_web::{HttpResponse, web};
-use pulldown_cmark::{CowStr, Event, HeadingLevel, Parser, Tag, html};
+use pulldown_cmark::{CowStr, Event, HeadingLevel, Options, Parser, Tag, html};
 use utoipa_swagger_ui::Config;
 
 use crate::problem::{Code, Problem};
@@ -37,7 +37,7 @@ pub(super) async fn errors() -> HttpResponse {
 /// Renders Markdown as an HTML page. Each heading gets its text as `id`, so that links to a code work.
 fn render(markdown: &str) -> String {
     let mut body = String::new();
-    let mut events: Vec<Event<'_>> = Parser::new(markdown).collect();
+    let mut events: Vec<Event<'_>> = Parser::new_ext(markdown, Options::ENABLE_TABLES).collect();
     for index in 1..events.len() {
         if let (Event::Start(Tag::Heading { level, id, .. }), Event::Text(text)) =
             adjacent(&mut events, index)
@@ -72,5 +72,11 @@ mod tests {
         for code in Code::ALL {
             assert!(page.contains(&format!("id=\"{}\"", code.as_str())), "{code:?}");
         }
+    }
+
+    #[test]
+    fn the_tables_of_the_page_are_tables() {
+        let page = render(ERRORS);
+        assert!(page.contains("<table>") && !page.contains("|---"));
     }
 }
