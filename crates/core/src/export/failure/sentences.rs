@@ -53,7 +53,7 @@ sentences! {
         /// Discord sent text that DCE cannot decode.
         DceCannotReadMessage = "dce_cannot_read_message",
             "A message in this channel contains text that DiscordChatExporter cannot read.",
-            "Export the messages before and after it with end_at and start_at. It comes right after the last archived message.";
+            "This message comes right after the last archived message. Export the messages before it with end_at, and the messages after it with start_at.";
         DceMissing = "dce_missing",
             "DiscordChatExporter was not found on the worker.",
             "Set DCE_BIN to the executable inside its complete folder.";
@@ -66,7 +66,7 @@ sentences! {
             "Check that DCE_BIN is a supported version (2.46 or 2.47). If it is, report this as a bug in dce-service.";
         MessageTooLarge = "message_too_large",
             "A message is larger than 16 MiB and cannot be stored.",
-            "Export the messages before and after it with end_at and start_at. It comes right after the last archived message.";
+            "This message comes right after the last archived message. Export the messages before it with end_at, and the messages after it with start_at.";
         Stalled = "stalled",
             "DiscordChatExporter made no progress and was stopped.",
             "No action needed: the export resumes from the last stored message.";
