@@ -89,8 +89,8 @@ pub struct RawSettings {
     /// only, or all if that is unset too
     #[arg(long, env, hide_env_values = true, value_name = "IDS")]
     allowed_channel_ids: Option<String>,
-    /// Keys of the API's clients: entries of the form name:scope:sha256, separated by commas; `dce-api keys new` makes them.
-    /// Unset: no authentication
+    /// Keys of the API's clients: entries of the form name:scope:sha256, separated by commas; `dce-api keys new` makes
+    /// them. Unset: no authentication
     #[arg(long, env, hide_env_values = true, value_name = "KEYS")]
     api_keys: Option<String>,
     /// Allow HOST to be a non-loopback address even without API_KEYS. Anyone who can reach the API may then export channels
@@ -112,8 +112,7 @@ pub struct RawSettings {
     /// Migrate the database schema at start
     #[arg(long, env, hide_env_values = true, value_name = "BOOL", default_value = "true")]
     migrate_on_start: String,
-    /// Number of consecutive failures without progress after which the export of a channel is no longer retried
-    /// automatically, 1 to 1000
+    /// Stop retrying a channel's export automatically after this many consecutive failures without progress, 1 to 1000
     #[arg(long, env, hide_env_values = true, value_name = "N", default_value = "5")]
     max_attempts: String,
     /// Maximum number of exports that one client may create per minute, 1 to 1000. 0: no limit. Clients are

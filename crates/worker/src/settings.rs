@@ -42,7 +42,7 @@ pub struct CommandLine {
 
 #[derive(Subcommand)]
 pub enum Command {
-    /// Import existing JSON exports of DiscordChatExporter
+    /// Import existing JSON exports made by DiscordChatExporter
     Import(ImportArguments),
 }
 
@@ -63,12 +63,12 @@ pub struct RawSettings {
         default_value = "/opt/dce/DiscordChatExporter.Cli"
     )]
     dce_bin: PathBuf,
-    /// Folder for DiscordChatExporter's output until it is stored in Postgres; the path must not contain %. Unset:
-    /// dce-worker in the system's temporary folder
+    /// Folder for DiscordChatExporter's output until it is stored in Postgres; the path must not contain %. Unset: the
+    /// subfolder dce-worker of the system's temporary folder
     #[arg(long, env, hide_env_values = true, value_name = "PATH")]
     work_dir: Option<PathBuf>,
-    /// Minimum free space on the disk of WORK_DIR. Below it, no attempt (one call of DiscordChatExporter) starts, and
-    /// running attempts are stopped. 0: no limit
+    /// Minimum free space on the disk of WORK_DIR. Below it, no new attempt starts, and running attempts are stopped. An
+    /// attempt is one invocation of DiscordChatExporter. 0: no limit
     #[arg(long, env, hide_env_values = true, value_name = "SIZE", default_value = "256MB")]
     min_free_disk: String,
     /// Maximum size of one attempt's output that is not yet stored in Postgres. Above it, the attempt is stopped, and
@@ -84,8 +84,8 @@ pub struct RawSettings {
     /// Time without new output or progress after which an attempt is stopped; the next one continues where it ended
     #[arg(long, env, hide_env_values = true, value_name = "TIME", default_value = "10m")]
     stall_timeout: String,
-    /// Time from SIGTERM or SIGINT to the end of the process. The last 12 s are reserved for stopping runs and handing them
-    /// to other workers. A second signal ends the process within 4 s
+    /// Maximum time from SIGTERM or SIGINT to the end of the process. The last 12 s are reserved for stopping runs and
+    /// handing them to other workers. A second signal ends the process within 4 s
     #[arg(long, env, hide_env_values = true, value_name = "TIME", default_value = "25s")]
     shutdown_grace: String,
     /// Maximum number of channels that all workers together export at once, 1 to 10000. Unset: the sum of the workers'

@@ -28,8 +28,8 @@ pub struct ImportArguments {
     /// Only list the exports found. Needs no DATABASE_URL
     #[arg(long)]
     pub dry_run: bool,
-    /// Handling of messages that are already archived: ignore keeps them; update replaces those that are different in a
-    /// newer file
+    /// Handling of messages that are already archived: ignore keeps them; update replaces those of which a newer file has
+    /// a different version
     #[arg(long, value_name = "POLICY", default_value = "ignore", value_parser = on_conflict())]
     pub on_conflict: OnConflict,
     /// Keep replaced versions of messages in the table message_versions. Needs --on-conflict update
