@@ -100,7 +100,7 @@ async fn whole_messages_before_damage_are_kept() {
         assert!((least..200).contains(&run.messages), "{name}: {run:?}");
     }
     assert_eq!(run("miscounted.json"), Run::failed("output_truncated", 9, 9));
-    assert!(imported.says("miscounted.json", "says it has 10 messages but has 9"), "{:#?}", imported.lines);
+    assert!(imported.says("miscounted.json", "declares 10 messages but has 9"), "{:#?}", imported.lines);
     assert_eq!(run("odd.json"), Run::failed("output_unreadable", 5, 5));
     assert!(imported.says("odd.json", "`timestamp` of message 6"), "{:#?}", imported.lines);
     assert_eq!(run("parts.json"), Run::failed("output_truncated", 29, 29));
