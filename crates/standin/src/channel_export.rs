@@ -8,8 +8,8 @@ use crate::filter::Filter;
 use crate::part_writer::{OutputError, PartWriter};
 use crate::progress_printer::ProgressPrinter;
 use crate::sigint::Sigint;
-use crate::snowflake::Snowflake;
-use crate::source::{Messages, Window, WindowPosition};
+use dce_standin::snowflake::Snowflake;
+use dce_standin::source::{Messages, Window, WindowPosition};
 
 /// Why the export of a channel stops early.
 #[derive(Debug, thiserror::Error)]

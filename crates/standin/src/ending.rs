@@ -7,10 +7,10 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::getppid;
 
 use crate::channel_export::{ChannelExport, ExportError};
-use crate::header::Header;
 use crate::process_exit::ProcessExit;
 use crate::recorded_texts;
-use crate::snowflake::Snowflake;
+use dce_standin::header::Header;
+use dce_standin::snowflake::Snowflake;
 
 /// How one channel's export ended.
 #[derive(Debug)]

@@ -11,7 +11,6 @@ use crate::command_line::ExportOptions;
 use crate::console::{print_error, print_line};
 use crate::ending::{ChannelOutcome, before_any_file, conclude, play_ending};
 use crate::export_context::ExportContext;
-use crate::header::Header;
 use crate::loaded_scenario::AttemptScript;
 use crate::output_path;
 use crate::part_writer::{Layout, PartWriter};
@@ -19,8 +18,9 @@ use crate::partition::PartitionLimit;
 use crate::process_exit::ProcessExit;
 use crate::recorded_texts;
 use crate::replay;
-use crate::snowflake::Snowflake;
-use crate::source::{self, Generated, Messages, Opened};
+use dce_standin::header::Header;
+use dce_standin::snowflake::Snowflake;
+use dce_standin::source::{self, Generated, Messages, Opened};
 
 /// A channel and how this attempt exports it.
 struct Planned<'a> {

@@ -6,14 +6,14 @@ use std::time::Instant;
 
 use crate::channel_export::{ChannelExport, Pace};
 use crate::command_line::ExportOptions;
-use crate::header::Header;
 use crate::loaded_scenario::LoadedScenario;
 use crate::output_path::{self, Naming};
 use crate::part_writer::{Clock, Frame, Layout, PartWriter};
 use crate::progress_printer::ProgressPrinter;
 use crate::sigint::Sigint;
-use crate::snowflake::Snowflake;
-use crate::source::Window;
+use dce_standin::header::Header;
+use dce_standin::snowflake::Snowflake;
+use dce_standin::source::Window;
 
 pub(crate) struct ExportContext<'a> {
     pub(crate) loaded: &'a LoadedScenario,

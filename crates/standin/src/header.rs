@@ -3,31 +3,31 @@
 use serde::Deserialize;
 
 /// First line of the part that differs from export to export.
-pub(crate) const DATE_RANGE_LINE: &[u8] = b"  \"dateRange\": {\n";
+pub const DATE_RANGE_LINE: &[u8] = b"  \"dateRange\": {\n";
 
 /// Guild and channel, as bytes to copy and as names for DCE's texts.
 #[derive(Debug, Clone)]
-pub(crate) struct Header {
+pub struct Header {
     /// From the document's `{` up to [`DATE_RANGE_LINE`].
-    pub(crate) bytes: Vec<u8>,
-    pub(crate) guild: Guild,
-    pub(crate) channel: Channel,
+    pub bytes: Vec<u8>,
+    pub guild: Guild,
+    pub channel: Channel,
 }
 
 #[derive(Debug, Clone, Deserialize)]
-pub(crate) struct Guild {
-    pub(crate) id: String,
-    pub(crate) name: String,
+pub struct Guild {
+    pub id: String,
+    pub name: String,
 }
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Channel {
-    pub(crate) id: String,
-    pub(crate) name: String,
+pub struct Channel {
+    pub id: String,
+    pub name: String,
     /// The parent: of a thread, its channel.
-    pub(crate) category: Option<String>,
-    pub(crate) category_id: Option<String>,
+    pub category: Option<String>,
+    pub category_id: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -37,7 +37,7 @@ struct Names {
 }
 
 impl Header {
-    pub(crate) fn from_bytes(bytes: Vec<u8>) -> serde_json::Result<Self> {
+    pub fn from_bytes(bytes: Vec<u8>) -> serde_json::Result<Self> {
         let mut document = bytes.trim_ascii_end().to_vec();
         if document.last() == Some(&b',') {
             document.pop();
@@ -48,7 +48,7 @@ impl Header {
     }
 
     /// The head of a channel of which only the id is known.
-    pub(crate) fn nameless(channel: &str) -> Self {
+    pub fn nameless(channel: &str) -> Self {
         Self {
             bytes: Vec::new(),
             guild: Guild { id: String::new(), name: String::new() },
@@ -57,7 +57,7 @@ impl Header {
     }
 
     /// The channel's name in DCE's progress and summary: `Category / channel`.
-    pub(crate) fn label(&self) -> String {
+    pub fn label(&self) -> String {
         let Channel { name, category, .. } = &self.channel;
         category.as_ref().map_or_else(|| name.clone(), |category| format!("{category} / {name}"))
     }

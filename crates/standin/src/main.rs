@@ -10,7 +10,6 @@ mod ending;
 mod export_command;
 mod export_context;
 mod filter;
-mod header;
 mod invocation_log;
 mod loaded_scenario;
 mod output_path;
@@ -21,8 +20,6 @@ mod progress_printer;
 mod recorded_texts;
 mod replay;
 mod sigint;
-mod snowflake;
-mod source;
 
 use std::env;
 use std::process::ExitCode;

@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::header::Header;
-use crate::snowflake::Snowflake;
+use dce_standin::header::Header;
+use dce_standin::snowflake::Snowflake;
 
 /// The parts of a file's name.
 pub(crate) struct Naming<'a> {
@@ -110,8 +110,8 @@ mod tests {
     use std::path::{Path, PathBuf};
 
     use super::{Naming, part, resolve};
-    use crate::header::Header;
-    use crate::snowflake::Snowflake;
+    use dce_standin::header::Header;
+    use dce_standin::snowflake::Snowflake;
 
     fn resolved(output: &str, after: Option<Snowflake>) -> PathBuf {
         let head = r#"{ "guild": {"id": "1", "name": "A | B"},

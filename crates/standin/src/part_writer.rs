@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
 
-use crate::header::Header;
 use crate::output_path;
 use crate::partition::PartitionLimit;
-use crate::snowflake::{Snowflake, iso};
+use dce_standin::header::Header;
+use dce_standin::snowflake::{Snowflake, iso};
 
 /// The time for `exportedAt`.
 pub(crate) type Clock = fn() -> DateTime<Utc>;

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::snowflake::Snowflake;
+use dce_standin::snowflake::Snowflake;
 
 const UPDATE_EVERY: Duration = Duration::from_secs(1);
 const REPEAT_AFTER: Duration = Duration::from_secs(30);
@@ -75,7 +75,7 @@ mod tests {
     use std::time::{Duration, Instant};
 
     use super::ProgressPrinter;
-    use crate::snowflake::Snowflake;
+    use dce_standin::snowflake::Snowflake;
 
     #[test]
     fn progress_is_printed_at_quarters_and_repeated_after_half_a_minute() {

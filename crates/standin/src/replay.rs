@@ -1,6 +1,5 @@
 //! Replays a recording of the real DCE: its files, its output, its exit.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -15,7 +14,7 @@ use crate::ending::{ChannelOutcome, conclude};
 use crate::export_context::ExportContext;
 use crate::partition::PartitionLimit;
 use crate::process_exit::ProcessExit;
-use crate::source::{Document, DocumentEnd, WindowPosition};
+use dce_standin::source::{Document, DocumentEnd, WindowPosition, recorded_documents};
 
 /// End of the last line that DCE prints before it opens a file.
 const BEFORE_FILES: &str = "channel(s)...\n";
@@ -103,27 +102,6 @@ fn write_documents(
         Some(DocumentEnd::Closed) | None => export.writer.finish()?,
     }
     Ok(ChannelOutcome::Exported)
-}
-
-/// Reads the documents by the name of their first part, each as its parts in order.
-fn recorded_documents(out: &Path) -> anyhow::Result<BTreeMap<String, Vec<Document>>> {
-    let mut parts: BTreeMap<String, BTreeMap<u32, Document>> = BTreeMap::new();
-    let entries = match fs::read_dir(out) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(BTreeMap::new()),
-        entries => entries?,
-    };
-    for entry in entries {
-        let path = entry?.path();
-        let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        let numbered = stem.strip_suffix(']').and_then(|stem| stem.rsplit_once(" [part "));
-        let (base, number) = match numbered {
-            Some((base, number)) => (base.to_owned(), number.parse()?),
-            None => (stem, 1),
-        };
-        let document = Document::parse(&fs::read(&path)?).with_context(|| path.display().to_string())?;
-        parts.entry(base).or_default().insert(number, document);
-    }
-    Ok(parts.into_iter().map(|(base, parts)| (base, parts.into_values().collect())).collect())
 }
 
 /// Prints text that ends with a line break.

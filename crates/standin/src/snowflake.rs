@@ -7,11 +7,11 @@ const EPOCH_MS: i64 = 1_420_070_400_000;
 
 /// A message's or channel's id: milliseconds since Discord's epoch above 22 low bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Snowflake(pub(crate) u64);
+pub struct Snowflake(pub u64);
 
 /// Why a bound could not be read.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-pub(crate) enum SnowflakeError {
+pub enum SnowflakeError {
     /// Neither an id nor a date; DCE's own words.
     #[error("Invalid snowflake '{0}'.")]
     Invalid(String),
@@ -22,7 +22,7 @@ pub(crate) enum SnowflakeError {
 
 impl Snowflake {
     /// Parses digits as an id, anything else as an ISO 8601 or US date; without an offset it is in the zone of the process.
-    pub(crate) fn parse(value: &str, zone_is_utc: bool) -> Result<Self, SnowflakeError> {
+    pub fn parse(value: &str, zone_is_utc: bool) -> Result<Self, SnowflakeError> {
         if !value.is_empty()
             && value.bytes().all(|byte| byte.is_ascii_digit())
             && let Ok(id) = value.parse()
@@ -41,17 +41,17 @@ impl Snowflake {
     }
 
     /// The lowest id of a millisecond. Before 2015 it wraps to a huge one, as DCE's unchecked arithmetic does.
-    pub(crate) fn from_unix_ms(ms: i64) -> Self {
+    pub fn from_unix_ms(ms: i64) -> Self {
         Self(ms.wrapping_sub(EPOCH_MS).cast_unsigned() << 22)
     }
 
     /// Milliseconds since Discord's epoch: two messages sent in the same one have equal timestamps.
-    pub(crate) fn millisecond(self) -> u64 {
+    pub fn millisecond(self) -> u64 {
         self.0 >> 22
     }
 
     /// When the id was made.
-    pub(crate) fn date(self) -> DateTime<Utc> {
+    pub fn date(self) -> DateTime<Utc> {
         // 42 bits of milliseconds end in the year 2154: always in chrono's range.
         DateTime::from_timestamp_millis(self.millisecond().cast_signed() + EPOCH_MS).unwrap_or_default()
     }
@@ -73,7 +73,7 @@ fn naive_date(text: &str) -> Option<NaiveDateTime> {
 }
 
 /// A time as DCE writes it with `--utc`: up to seven digits of a second without trailing zeros.
-pub(crate) fn iso(time: DateTime<Utc>) -> String {
+pub fn iso(time: DateTime<Utc>) -> String {
     let fraction = format!("{:07}", time.timestamp_subsec_nanos() / 100);
     let fraction = fraction.trim_end_matches('0');
     let dot = if fraction.is_empty() { "" } else { "." };

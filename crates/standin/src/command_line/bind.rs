@@ -4,7 +4,7 @@ use super::split::{Inputs, OptionInput};
 use super::{Environment, ExportOptions, UsageError};
 use crate::filter::Filter;
 use crate::partition::PartitionLimit;
-use crate::snowflake::{Snowflake, SnowflakeError};
+use dce_standin::snowflake::{Snowflake, SnowflakeError};
 
 /// Binds in the order of DCE's help, which decides which error comes first.
 pub(super) fn bind(inputs: Inputs, environment: &Environment) -> Result<ExportOptions, UsageError> {

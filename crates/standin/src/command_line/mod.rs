@@ -5,7 +5,7 @@ mod split;
 
 use crate::filter::Filter;
 use crate::partition::PartitionLimit;
-use crate::snowflake::Snowflake;
+use dce_standin::snowflake::Snowflake;
 
 pub(crate) use split::without_token;
 

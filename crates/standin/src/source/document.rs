@@ -6,24 +6,24 @@ use crate::header::{DATE_RANGE_LINE, Header};
 use crate::snowflake::Snowflake;
 
 /// Line that begins the messages; an empty array is closed on it.
-pub(crate) const MESSAGES_LINE: &[u8] = b"  \"messages\": [";
+pub(super) const MESSAGES_LINE: &[u8] = b"  \"messages\": [";
 /// Line that begins a message.
-pub(crate) const MESSAGE_START: &[u8] = b"    {\n";
+pub(super) const MESSAGE_START: &[u8] = b"    {\n";
 /// End of a message: deeper objects are indented further, and strings hold no line breaks.
 const MESSAGE_END: &[u8] = b"\n    }";
 /// What the postamble writes first when it closes a message that was not finished.
 const COUNT_IN_MESSAGE: &[u8] = b",\n      \"messageCount\": ";
 
 /// A document in DCE's layout, whole or not.
-pub(crate) struct Document {
-    pub(crate) header: Header,
-    pub(crate) messages: Vec<(Snowflake, Vec<u8>)>,
-    pub(crate) end: DocumentEnd,
+pub struct Document {
+    pub header: Header,
+    pub messages: Vec<(Snowflake, Vec<u8>)>,
+    pub end: DocumentEnd,
 }
 
 /// How a document ends.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum DocumentEnd {
+pub enum DocumentEnd {
     /// With DCE's postamble.
     Closed,
     /// After a whole message, without the postamble.
@@ -35,7 +35,7 @@ pub(crate) enum DocumentEnd {
 }
 
 impl Document {
-    pub(crate) fn parse(bytes: &[u8]) -> io::Result<Self> {
+    pub fn parse(bytes: &[u8]) -> io::Result<Self> {
         let broken = || io::Error::new(io::ErrorKind::InvalidData, "not a document in DCE's layout");
         let head = find(bytes, DATE_RANGE_LINE).ok_or_else(broken)?;
         let header = Header::from_bytes(bytes[..head].to_vec())?;
@@ -77,7 +77,7 @@ fn message_end(rest: &[u8]) -> Option<usize> {
 }
 
 /// The id of a message: the value of its first line.
-pub(crate) fn id_of(message: &[u8]) -> Option<Snowflake> {
+pub(super) fn id_of(message: &[u8]) -> Option<Snowflake> {
     let id = message.strip_prefix(MESSAGE_START)?.strip_prefix(b"      \"id\": \"")?;
     let id = &id[..id.iter().position(|&byte| byte == b'"')?];
     std::str::from_utf8(id).ok()?.parse().map(Snowflake).ok()
@@ -98,7 +98,7 @@ mod tests {
     use super::{Document, DocumentEnd};
 
     fn recorded(case: &str) -> Document {
-        let path = dce_standin::scenario::recording(case).join("out/part.json");
+        let path = crate::scenario::recording(case).join("out/part.json");
         Document::parse(&fs::read(path).unwrap()).unwrap()
     }
 

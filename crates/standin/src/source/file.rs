@@ -15,7 +15,7 @@ const READ_SIZE: usize = 256 * 1024;
 /// What follows an empty array of messages.
 const END_OF_EMPTY: &[u8] = b"  \"messageCount\": 0\n}";
 
-pub(crate) enum Opened {
+pub enum Opened {
     /// In DCE's layout: read message by message.
     Messages(Box<FileMessages>),
     /// Any other layout: copied.
@@ -23,36 +23,39 @@ pub(crate) enum Opened {
 }
 
 /// The messages of a file.
-pub(crate) struct FileMessages {
+pub struct FileMessages {
     header: Header,
     ends: Option<(Snowflake, Snowflake)>,
     reader: BufReader<File>,
+    /// Where the first message begins.
+    begin: u64,
     is_over: bool,
 }
 
 /// Opens an export. Only its head and its end are checked; the part between must be in the same layout.
-pub(crate) fn open(path: &Path) -> io::Result<Opened> {
+pub fn open(path: &Path) -> io::Result<Opened> {
     let mut reader = BufReader::with_capacity(READ_SIZE, File::open(path)?);
     let read = match read_head(&mut reader)? {
         Some((header, true)) => {
             let mut rest = Vec::new();
             reader.by_ref().take(READ_SIZE as u64).read_to_end(&mut rest)?;
-            (rest.trim_ascii_end() == END_OF_EMPTY).then_some((header, None))
+            (rest.trim_ascii_end() == END_OF_EMPTY).then_some((header, None, 0))
         }
         Some((header, false)) => {
             let begin = reader.stream_position()?;
             let first = first_id(&mut reader)?;
             let last = last_id(reader.get_mut(), begin)?;
             reader.seek(SeekFrom::Start(begin))?;
-            first.zip(last).map(|ends| (header, Some(ends)))
+            first.zip(last).map(|ends| (header, Some(ends), begin))
         }
         None => None,
     };
-    if let Some((header, ends)) = read {
+    if let Some((header, ends, begin)) = read {
         return Ok(Opened::Messages(Box::new(FileMessages {
             header,
             ends,
             reader,
+            begin,
             is_over: ends.is_none(),
         })));
     }
@@ -118,6 +121,13 @@ fn is_closed(end: &[u8]) -> bool {
     let end = end.trim_ascii_end().strip_suffix(b"\n}").unwrap_or_default();
     let digits = end.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
     digits > 0 && end[..end.len() - digits].ends_with(COUNT)
+}
+
+impl FileMessages {
+    /// Where the first message begins.
+    pub(super) fn begin(&self) -> u64 {
+        self.begin
+    }
 }
 
 impl Messages for FileMessages {

@@ -3,20 +3,24 @@
 mod document;
 mod file;
 mod generated;
+mod listed;
+mod recording;
 mod window;
 
 use std::io;
 
-pub(crate) use document::{Document, DocumentEnd};
-pub(crate) use file::{Opened, open};
-pub(crate) use generated::Generated;
-pub(crate) use window::{Window, WindowPosition};
+pub use document::{Document, DocumentEnd};
+pub use file::{Opened, open};
+pub use generated::Generated;
+pub use listed::{IndexedFile, ListedMessages, RecordedMessages};
+pub use recording::recorded_documents;
+pub use window::{Window, WindowPosition};
 
 use crate::header::Header;
 use crate::snowflake::Snowflake;
 
 /// A channel's messages, oldest first, as DCE writes them.
-pub(crate) trait Messages {
+pub trait Messages {
     fn header(&self) -> &Header;
 
     /// First and last message; none of an empty channel.

@@ -2,7 +2,7 @@
 
 use crate::snowflake::Snowflake;
 
-pub(crate) struct Window {
+pub struct Window {
     after: Option<Snowflake>,
     before: Option<Snowflake>,
     /// The millisecond of the newest message seen so far below `before`.
@@ -10,20 +10,20 @@ pub(crate) struct Window {
 }
 
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum WindowPosition {
+pub enum WindowPosition {
     Below,
     Inside,
     Above,
 }
 
 impl Window {
-    pub(crate) fn new(after: Option<Snowflake>, before: Option<Snowflake>) -> Self {
+    pub fn new(after: Option<Snowflake>, before: Option<Snowflake>) -> Self {
         Self { after, before, newest_below: None }
     }
 
     /// The position of the next message; messages must come in order. `after` is exact. `before` is not: DCE requests the
     /// newest message below it and then stops at the first message of a later millisecond, so those of the same one pass.
-    pub(crate) fn position(&mut self, id: Snowflake) -> WindowPosition {
+    pub fn position(&mut self, id: Snowflake) -> WindowPosition {
         match self.before {
             Some(before) if id >= before && self.newest_below != Some(id.millisecond()) => {
                 return WindowPosition::Above;

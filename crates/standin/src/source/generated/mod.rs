@@ -13,7 +13,7 @@ mod words;
 
 use std::io;
 
-use dce_standin::scenario::Generate;
+use crate::scenario::Generate;
 
 use emoji::Emoji;
 use json::{push, push_number, push_time};
@@ -54,7 +54,7 @@ mod share {
 }
 
 /// The messages of a synthetic channel.
-pub(crate) struct Generated {
+pub struct Generated {
     header: Header,
     asked: Generate,
     next: u64,
@@ -70,7 +70,7 @@ struct Answered<'a> {
 }
 
 impl Generated {
-    pub(crate) fn new(channel: &str, asked: Generate) -> serde_json::Result<Self> {
+    pub fn new(channel: &str, asked: Generate) -> serde_json::Result<Self> {
         let head = format!(
             "{{\n  \"guild\": {{\n    \"id\": \"900000000000000001\",\n    \"name\": \"Generated Guild\",\n    \
              \"iconUrl\": \"https://cdn.discordapp.com/embed/avatars/0.png\"\n  }},\n  \"channel\": {{\n    \
@@ -86,7 +86,13 @@ impl Generated {
         Random::new(self.asked.seed, number)
     }
 
-    fn id(&self, number: u64) -> Snowflake {
+    /// How many messages there are.
+    pub fn count(&self) -> u64 {
+        self.asked.messages
+    }
+
+    /// The id of message `number`, from 0.
+    pub fn id(&self, number: u64) -> Snowflake {
         id(number, &mut self.random(number))
     }
 
@@ -97,7 +103,8 @@ impl Generated {
         Answered { id: id(earlier, &mut random), author: self.people.someone(&mut random) }
     }
 
-    fn write(&self, number: u64, to: &mut Vec<u8>) -> Snowflake {
+    /// Appends message `number`, from 0, and returns its id.
+    pub fn write(&self, number: u64, to: &mut Vec<u8>) -> Snowflake {
         // Id and author are drawn first: `answered` repeats these draws.
         let mut random = self.random(number);
         let id = id(number, &mut random);

@@ -1,6 +1,6 @@
 //! The random numbers of a synthetic channel, the same for the same seed on every machine.
 
-use dce_standin::random::SplitMix64;
+use crate::random::SplitMix64;
 
 /// The random numbers of one message, or of something else with a number.
 pub(super) struct Random(SplitMix64);

@@ -1,6 +1,6 @@
 use std::collections::HashMap;
 
-use dce_standin::scenario::Generate;
+use crate::scenario::Generate;
 use serde_json::Value;
 
 use super::{Generated, Messages};
