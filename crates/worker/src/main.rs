@@ -19,8 +19,8 @@ use tokio::signal::unix::{SignalKind, signal};
 
 /// Exit code for invalid settings.
 const EXIT_SETTINGS: u8 = 2;
-/// Time allowed for `DCE_BIN --version`. DCE needs about 0.3 s (DCE 2.47: docs/dce.md); a cold disk may take longer.
-const VERSION_LIMIT: Duration = Duration::from_secs(20);
+/// Time allowed for each question to `DCE_BIN`. DCE needs about 0.3 s (docs/dce.md); a cold disk may take longer.
+const ANSWER_LIMIT: Duration = Duration::from_secs(20);
 
 fn main() -> ExitCode {
     allocator::limit_retained_memory();
@@ -80,12 +80,20 @@ async fn run(settings: Settings) -> anyhow::Result<()> {
     let spawner = Spawner::new(settings.dce_bin.clone());
     std::fs::create_dir_all(&settings.work_dir)
         .with_context(|| format!("cannot create WORK_DIR {}", settings.work_dir.display()))?;
-    let dce_version = spawner
-        .version(std::env::vars_os(), &settings.work_dir, VERSION_LIMIT)
+    let dce = spawner
+        .identify(std::env::vars_os(), &settings.work_dir, ANSWER_LIMIT)
         .await
         .with_context(|| format!("DCE_BIN {} cannot be used", settings.dce_bin.display()))?;
+    if dce.version.is_untested() {
+        tracing::warn!(
+            dce_version = %dce.version,
+            consequence = "DCE has every option that exports need, but its output may have changed",
+            remedy = "install DCE 2.48, or a version of dce-service that is tested with this DCE",
+            "dce.untested"
+        );
+    }
     let shutdown = shutdown_on_signals()?;
-    work(settings, spawner, dce_version, || rand::rng().random(), shutdown).await
+    work(settings, spawner, dce, || rand::rng().random(), shutdown).await
 }
 
 /// Returns a shutdown that each SIGTERM and SIGINT requests.

@@ -19,7 +19,7 @@ use ulid::Ulid;
 use crate::claim_loop::{claim_runs, listen};
 use crate::context::WorkerContext;
 use crate::database_health::{DatabaseHealth, READ_ONLY_PAUSE};
-use crate::dce::{DceVersion, Spawner};
+use crate::dce::{DceProgram, DceVersion, Spawner};
 use crate::disk_space::{DiskMonitor, DiskSpace};
 use crate::ingest::write::sessions::Sessions;
 use crate::lease::{Instruction, Leases};
@@ -37,10 +37,11 @@ const DEREGISTER_LIMIT: Duration = Duration::from_secs(2);
 pub async fn work(
     settings: Settings,
     spawner: Spawner,
-    dce_version: DceVersion,
+    dce: DceProgram,
     jitter: fn() -> f64,
     shutdown: Shutdown,
 ) -> anyhow::Result<()> {
+    let dce_version = dce.version;
     let worker = describe_worker(&settings, dce_version);
     let work_dir = WorkDir::create(&settings.work_dir, &worker.id)
         .with_context(|| format!("WORK_DIR {} cannot be used", settings.work_dir.display()))?;

@@ -9,7 +9,9 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use dce_core::export::failure::{Failure, FailureKind};
-use dce_worker::dce::{DceProcess, Exit, Launch, SpawnError, Spawner, VersionError, environment};
+use dce_worker::dce::{
+    DceProcess, Exit, IdentifyError, Launch, SpawnError, Spawner, VersionError, environment,
+};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use secrecy::SecretString;
@@ -240,25 +242,58 @@ fn program(directory: &Path, body: &str) -> Spawner {
 }
 
 #[tokio::test]
-async fn version_accepts_supported_versions_and_reports_every_other_result() {
+async fn identify_accepts_supported_versions_and_reports_every_other_result() {
     let directory = TempDir::new().unwrap();
     let at = directory.path();
     let ask =
-        async |body: &str, limit: Duration| program(at, body).version(std::env::vars_os(), at, limit).await;
-    let supported = r#"[ "$1" = --version ] && [ -z "$DISCORD_TOKEN" ] && echo v2.47.0"#;
-    assert_eq!(ask(supported, BOUND).await.unwrap().to_string(), "2.47.0");
-    assert!(matches!(ask("echo v3.0.0", BOUND).await, Err(VersionError::Unsupported(_))));
-    assert!(matches!(ask("echo hello", BOUND).await, Err(VersionError::Unreadable(_))));
+        async |body: &str, limit: Duration| program(at, body).identify(std::env::vars_os(), at, limit).await;
+    let supported = r#"[ "$*" = --version ] && [ -z "$DISCORD_TOKEN" ] && echo v2.48.0"#;
+    let dce = ask(supported, BOUND).await.unwrap();
+    assert_eq!((dce.version.to_string().as_str(), dce.is_standin), ("2.48.0", false));
+    let standin = ask("echo v2.48.0; echo dce-standin", BOUND).await.unwrap();
+    assert!(standin.is_standin);
+    let refused = |result| match result {
+        Err(IdentifyError::Version(error)) => error,
+        other => panic!("{other:?}"),
+    };
+    assert!(matches!(refused(ask("echo v3.0.0", BOUND).await), VersionError::NewMajor(_)));
+    assert!(matches!(refused(ask("echo v2.45.0", BOUND).await), VersionError::TooOld(_)));
+    assert!(matches!(refused(ask("echo hello", BOUND).await), VersionError::Unreadable(_)));
     let pid = at.join("pid");
     let hangs = ask("echo $$ > pid; exec sleep 600", Duration::from_millis(300)).await;
-    assert!(matches!(hangs, Err(VersionError::TimedOut(_))));
+    assert!(matches!(hangs, Err(IdentifyError::TimedOut { .. })));
     if pid.exists() {
         until_gone(pid_in(&pid).await).await;
     }
     let broken = ask("echo 'error while loading shared libraries: libx.so' >&2; exit 127", BOUND).await;
-    assert!(matches!(&broken, Err(VersionError::Failed(words)) if words.contains("libx.so")), "{broken:?}");
-    let missing = Spawner::new(at.join("none")).version(std::env::vars_os(), at, BOUND).await;
-    assert!(matches!(missing, Err(VersionError::Spawn(SpawnError::Missing { .. }))));
+    assert!(
+        matches!(&broken, Err(IdentifyError::Failed { reason, .. }) if reason.contains("libx.so")),
+        "{broken:?}"
+    );
+    let missing = Spawner::new(at.join("none")).identify(std::env::vars_os(), at, BOUND).await;
+    assert!(matches!(missing, Err(IdentifyError::Spawn(SpawnError::Missing { .. }))));
+}
+
+#[tokio::test]
+async fn an_untested_version_is_accepted_if_its_help_lists_every_option() {
+    let directory = TempDir::new().unwrap();
+    let at = directory.path();
+    let help = concat!(env!("CARGO_MANIFEST_DIR"), "/../standin/recordings-2.48/help-export/stdout");
+    let body = |print: &str| {
+        format!(
+            r#"[ -z "$DISCORD_TOKEN" ] || exit 9; case "$*" in --version) echo v2.49.0 ;; "export --help") {print} '{help}' ;; *) exit 9 ;; esac"#
+        )
+    };
+    let ask = async |body: &str| program(at, body).identify(std::env::vars_os(), at, BOUND).await;
+    let dce = ask(&body("cat")).await.unwrap();
+    assert!(dce.version.is_untested());
+    let error = ask(&body("grep -v -e --partition -e --utc")).await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "DiscordChatExporter 2.49.0 is not supported: its command `export` has no --utc, -p. Install 2.48"
+    );
+    let silent = ask(&body("true")).await;
+    assert!(matches!(silent, Err(IdentifyError::MissingOptions { .. })), "{silent:?}");
 }
 
 /// Starts this program again as a worker that ignores SIGINT, like a worker started with `&` or nohup.

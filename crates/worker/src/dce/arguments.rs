@@ -8,7 +8,7 @@ use dce_core::ids::Snowflake;
 use super::version::{DceVersion, Dialect};
 
 /// What DCE is to export: one channel. Each channel has its own process, because DCE exits with 0 even if one of
-/// several channels failed (DCE 2.47: docs/dce.md).
+/// several channels failed (docs/dce.md).
 #[derive(Debug, Clone)]
 pub struct ExportArguments {
     /// A channel or thread.
@@ -61,6 +61,24 @@ impl ExportArguments {
         })
     }
 
+    /// Returns every option that [`Self::to_args`] can pass to this version of DCE.
+    pub(super) fn every_option(version: DceVersion) -> Vec<String> {
+        let everything = Self {
+            channel_id: Snowflake::new(1),
+            after: Some(Snowflake::new(1)),
+            before: Some(Snowflake::new(2)),
+            filter: Some("text".into()),
+            markdown: true,
+            partition: 1,
+            output: PathBuf::from("/part.json"),
+        };
+        let arguments = match version.dialect() {
+            Dialect::Options => everything.options(),
+        };
+        let arguments = arguments.into_iter().filter_map(|argument| argument.into_string().ok());
+        arguments.filter(|argument| looks_like_option(argument)).collect()
+    }
+
     fn check(&self) -> Result<(), ArgumentsError> {
         if let Some(filter) = &self.filter {
             check_filter(filter)?;
@@ -103,12 +121,13 @@ fn check_filter(filter: &str) -> Result<(), ArgumentsError> {
     if filter.contains('\0') {
         return Err(ArgumentsError::FilterHasNul);
     }
-    // DCE's parser treats `-x` and `--x` as options, with a letter of any alphabet.
-    let name = filter.strip_prefix("--").or_else(|| filter.strip_prefix('-'));
-    if name.and_then(|name| name.chars().next()).is_some_and(char::is_alphabetic) {
-        return Err(ArgumentsError::FilterLooksLikeOption);
-    }
-    Ok(())
+    if looks_like_option(filter) { Err(ArgumentsError::FilterLooksLikeOption) } else { Ok(()) }
+}
+
+/// DCE's parser treats `-x` and `--x` as options, with a letter of any alphabet.
+fn looks_like_option(argument: &str) -> bool {
+    let name = argument.strip_prefix("--").or_else(|| argument.strip_prefix('-'));
+    name.and_then(|name| name.chars().next()).is_some_and(char::is_alphabetic)
 }
 
 #[cfg(test)]
@@ -128,7 +147,7 @@ mod tests {
     }
 
     fn arguments(export: &ExportArguments) -> Result<String, ArgumentsError> {
-        let args = export.to_args("v2.47.0".parse().unwrap())?;
+        let args = export.to_args("v2.48.0".parse().unwrap())?;
         Ok(args.iter().map(|arg| arg.to_str().unwrap()).collect::<Vec<_>>().join(" "))
     }
 
@@ -157,6 +176,15 @@ mod tests {
         // Text with spaces stays one argument, because no shell is involved.
         let args = export.to_args("v2.46.1".parse().unwrap()).unwrap();
         assert!(args.contains(&OsString::from("from:someone ~has:image")));
+    }
+
+    #[test]
+    fn every_option_is_named_once() {
+        let options = ExportArguments::every_option("v2.48.0".parse().unwrap());
+        assert_eq!(
+            options,
+            ["-c", "-f", "--utc", "--markdown", "--after", "--before", "--filter", "-p", "-o"]
+        );
     }
 
     #[test]

@@ -15,8 +15,9 @@ const FIXED: [(&str, &str); 5] = [
     ("DOTNET_EnableDiagnostics", "0"),
 ];
 
-/// Inherited variables for the way to the internet: proxies and trusted certificate authorities.
-const NETWORK: [&str; 10] = [
+/// Inherited variables for the way to Discord: proxies, trusted certificate authorities, and the address of another
+/// Discord, which only the stand-in reads.
+const NETWORK: [&str; 11] = [
     "HTTPS_PROXY",
     "https_proxy",
     "HTTP_PROXY",
@@ -27,6 +28,7 @@ const NETWORK: [&str; 10] = [
     "no_proxy",
     "SSL_CERT_FILE",
     "SSL_CERT_DIR",
+    "DISCORD_API_URL",
 ];
 
 /// Prefix of the .NET runtime's settings, which are inherited.
@@ -37,7 +39,7 @@ const IN_CONTAINER: &str = "DOTNET_RUNNING_IN_CONTAINER";
 const DEFAULT_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 
 /// Returns the environment of an export. Of `inherited` (the worker's own) it contains only the path, proxies, trusted
-/// authorities and .NET settings. `home` is the attempt's directory, so that DCE leaves nothing in the worker's home.
+/// authorities, Discord's address and .NET settings. `home` is the attempt's directory, so that DCE leaves nothing in the worker's home.
 /// The token is passed here because every user can read a process's arguments.
 pub fn environment(
     token: &SecretString,
@@ -95,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn only_path_proxies_authorities_and_dotnet_settings_are_inherited() {
+    fn only_path_proxies_authorities_api_address_and_dotnet_settings_are_inherited() {
         let made = made(&[
             ("PATH", "/opt/bin"),
             ("HTTPS_PROXY", "http://proxy:3128"),
@@ -103,6 +105,7 @@ mod tests {
             ("DOTNET_GCHeapHardLimit", "0x3000000"),
             ("DOTNET_EnableDiagnostics", "1"),
             ("DOTNET_RUNNING_IN_CONTAINER", "true"),
+            ("DISCORD_API_URL", "http://127.0.0.1:9/api/v10"),
             ("DATABASE_URL", "postgres://secret"),
             ("DISCORD_TOKEN", "another"),
             ("DISCORD_TOKEN_BOT", "1"),
@@ -111,6 +114,7 @@ mod tests {
             ("LD_PRELOAD", "/tmp/x.so"),
         ]);
         let expected = [
+            ("DISCORD_API_URL", "http://127.0.0.1:9/api/v10"),
             ("DISCORD_TOKEN", "the-token"),
             ("DOTNET_EnableDiagnostics", "0"),
             ("DOTNET_GCHeapHardLimit", "0x3000000"),

@@ -1,6 +1,6 @@
 //! Follows the files that DCE writes while it writes them.
 //!
-//! DCE closes part *k* before it creates part *k* + 1, and flushes after every message (DCE 2.47: docs/dce.md). So a part is
+//! DCE closes part *k* before it creates part *k* + 1, and flushes after every message (docs/dce.md). So a part is
 //! complete when the next one exists or the process has ended, and everything written can be read at once. No call here waits
 //! for the process; all of them block on the disk and belong on a thread that may block.
 

@@ -154,7 +154,7 @@ impl DceProcess {
         self.exit.insert(exit).clone()
     }
 
-    /// Sends SIGINT, after which DCE closes its output within 0.2 s (DCE 2.47: docs/dce.md), and SIGKILL to the whole
+    /// Sends SIGINT, after which DCE closes its output within 0.2 s (docs/dce.md), and SIGKILL to the whole
     /// group if it has not ended after `patience`.
     pub async fn stop(&mut self, patience: Duration) -> Exit {
         self.child.interrupt();

@@ -1,28 +1,24 @@
 //! DCE's version, and whether its command line and its JSON are supported.
 
-use std::ffi::OsString;
 use std::fmt;
-use std::path::Path;
 use std::str::FromStr;
-use std::time::Duration;
 
-use secrecy::SecretString;
-use tokio::io::AsyncReadExt;
-use tokio::time::timeout;
-
-use super::classify_stderr::classify;
-use super::environment::without_token;
-use super::process::{Launch, SpawnError, Spawner};
-
-/// Maximum length of a version; any real one is shorter.
-const MAX_VERSION_BYTES: u64 = 4096;
-/// The supported major version.
+/// The supported major version. Version 3 changes both the command line and the JSON.
 const MAJOR: u16 = 2;
-/// The supported minor versions: 2.46 introduced `export --include-threads`; the next major version changes the command
-/// line and the JSON.
-const MINORS: std::ops::RangeInclusive<u16> = 46..=47;
+/// The tested minor versions: 2.46 introduced `export --include-threads`.
+const TESTED_MINORS: std::ops::RangeInclusive<u16> = 46..=48;
+/// The beginning of the second line that the stand-in for DCE prints.
+const STANDIN: &str = "dce-standin";
 
-/// A supported version of DCE; others cannot be constructed.
+/// The program in `DCE_BIN`, as its `--version` describes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DceProgram {
+    pub version: DceVersion,
+    /// Whether it is `dce-standin`, which does not read what Discord holds.
+    pub is_standin: bool,
+}
+
+/// A version of DCE that this service can use; others cannot be constructed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct DceVersion {
     major: u16,
@@ -33,80 +29,61 @@ pub struct DceVersion {
 /// The command-line syntaxes of DCE. A version with another syntax gets a variant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Dialect {
-    /// `export -c ID …`: every value follows an option (DCE 2.46 and 2.47).
+    /// `export -c ID …`: every value follows an option (DCE 2.46 to 2.48).
     Options,
 }
 
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum VersionError {
-    #[error(transparent)]
-    Spawn(#[from] SpawnError),
-    #[error("DiscordChatExporter --version did not answer within {} s", .0.as_secs_f32())]
-    TimedOut(Duration),
-    #[error("DiscordChatExporter --version failed: {0}")]
-    Failed(String),
     #[error(
         "DiscordChatExporter --version printed {0:?}, which is not a version: check that DCE_BIN is the right program"
     )]
     Unreadable(String),
-    /// A version with another command line or another JSON.
+    #[error("DiscordChatExporter {0} is too old: this service is tested with 2.46 to 2.48. Install 2.48")]
+    TooOld(String),
     #[error(
-        "DiscordChatExporter {0} is not supported: install 2.46 or 2.47 (this service is tested with 2.47)"
+        "DiscordChatExporter {0} is not supported: its command line and its JSON are not those of version 2. Install 2.48"
     )]
-    Unsupported(String),
+    NewMajor(String),
 }
 
 impl DceVersion {
     pub const fn dialect(self) -> Dialect {
         Dialect::Options
     }
-}
 
-impl Spawner {
-    /// Runs `--version` in `directory` and waits at most `limit` for the result.
-    pub async fn version(
-        &self,
-        inherited: impl IntoIterator<Item = (OsString, OsString)>,
-        directory: &Path,
-        limit: Duration,
-    ) -> Result<DceVersion, VersionError> {
-        let launch = Launch {
-            arguments: vec!["--version".into()],
-            environment: without_token(directory, inherited),
-            directory,
-            token: &SecretString::default(),
-        };
-        let (mut dce, stdout) = self.start(launch).await?;
-        let answer = timeout(limit, async {
-            let mut printed = Vec::new();
-            if let Some(stdout) = stdout {
-                // Unreadable output is refused below, because it is not a version.
-                let _ = stdout.take(MAX_VERSION_BYTES).read_to_end(&mut printed).await;
-            }
-            (printed, dce.wait().await)
-        });
-        let (printed, exit) = answer.await.map_err(|_| VersionError::TimedOut(limit))?;
-        if let Some(failure) = classify(&exit) {
-            let words = failure.detail.unwrap_or_else(|| failure.kind.message().to_owned());
-            return Err(VersionError::Failed(words));
-        }
-        String::from_utf8_lossy(&printed).parse()
+    /// Whether it is newer than the tested versions.
+    pub fn is_untested(self) -> bool {
+        self.minor > *TESTED_MINORS.end()
     }
 }
 
-/// Parses the output of `--version`: `v2.47.0` (DCE 2.47), with or without the `v` and the patch.
-impl FromStr for DceVersion {
+/// Parses the output of `--version`: the version on the first line; only the stand-in prints a second one.
+impl FromStr for DceProgram {
     type Err = VersionError;
 
     fn from_str(output: &str) -> Result<Self, VersionError> {
-        let printed = output.trim();
+        let mut lines = output.trim().lines();
+        let version = lines.next().unwrap_or_default().parse()?;
+        Ok(Self { version, is_standin: lines.next().is_some_and(|line| line.starts_with(STANDIN)) })
+    }
+}
+
+/// Parses `v2.48.0`, with or without the `v` and the patch.
+impl FromStr for DceVersion {
+    type Err = VersionError;
+
+    fn from_str(line: &str) -> Result<Self, VersionError> {
+        let printed = line.trim();
         let (major, minor, patch) =
             numbers(printed).ok_or_else(|| VersionError::Unreadable(printed.chars().take(80).collect()))?;
         let version = Self { major, minor, patch };
-        if major == MAJOR && MINORS.contains(&minor) {
-            Ok(version)
+        if major > MAJOR {
+            Err(VersionError::NewMajor(version.to_string()))
+        } else if major < MAJOR || minor < *TESTED_MINORS.start() {
+            Err(VersionError::TooOld(version.to_string()))
         } else {
-            Err(VersionError::Unsupported(version.to_string()))
+            Ok(version)
         }
     }
 }
@@ -136,25 +113,60 @@ mod tests {
     use super::*;
 
     #[test]
-    fn supported_versions_are_parsed_as_dce_prints_them() {
-        for (printed, shown) in [("v2.47.0\n", "2.47.0"), ("v2.46.1", "2.46.1"), ("2.47", "2.47.0")] {
-            assert_eq!(printed.parse::<DceVersion>().unwrap().to_string(), shown);
+    fn tested_versions_are_parsed_as_dce_prints_them() {
+        for (printed, shown) in [
+            ("v2.48.0\n", "2.48.0"),
+            ("v2.47.3\n", "2.47.3"),
+            ("v2.47.0\n", "2.47.0"),
+            ("v2.46.1", "2.46.1"),
+            ("2.47", "2.47.0"),
+        ] {
+            let program: DceProgram = printed.parse().unwrap();
+            assert_eq!(program.version.to_string(), shown);
+            assert!(!program.version.is_untested() && !program.is_standin, "{printed}");
         }
     }
 
     #[test]
-    fn unsupported_versions_are_refused_with_a_remedy() {
-        for printed in ["v2.45.0", "v2.48.0", "v3.0.0", "v1.47.0"] {
+    fn a_newer_minor_version_is_usable_but_untested() {
+        for printed in ["v2.49.0", "v2.100.1"] {
+            assert!(printed.parse::<DceVersion>().unwrap().is_untested(), "{printed}");
+        }
+    }
+
+    #[test]
+    fn the_stand_in_is_recognised_by_its_second_line_only() {
+        for (printed, is_standin) in [
+            ("v2.48.0\ndce-standin, a stand-in for DiscordChatExporter\n", true),
+            ("v2.48.0\r\ndce-standin\r\n", true),
+            ("v2.48.0\nDiscordChatExporter\n", false),
+            ("v2.48.0\n\ndce-standin\n", false),
+        ] {
+            assert_eq!(printed.parse::<DceProgram>().unwrap().is_standin, is_standin, "{printed:?}");
+        }
+    }
+
+    #[test]
+    fn other_versions_are_refused_with_reason_and_remedy() {
+        for printed in ["v2.45.0", "v2.0.0", "v1.48.0"] {
             let error = printed.parse::<DceVersion>().unwrap_err();
-            assert!(matches!(error, VersionError::Unsupported(_)), "{printed}");
-            assert!(error.to_string().contains("install 2.46 or 2.47"), "{error}");
+            assert!(matches!(error, VersionError::TooOld(_)), "{printed}");
+            assert!(error.to_string().contains("tested with 2.46 to 2.48. Install 2.48"), "{error}");
+        }
+        for printed in ["v3.0.0", "v3.48.0"] {
+            let error = printed.parse::<DceVersion>().unwrap_err();
+            assert!(matches!(error, VersionError::NewMajor(_)), "{printed}");
+            assert!(error.to_string().contains("its command line and its JSON"), "{error}");
+            assert!(error.to_string().ends_with("Install 2.48"), "{error}");
         }
     }
 
     #[test]
     fn output_that_is_not_a_version_is_reported() {
-        for printed in ["", "v", "v2", "v2.", "v2.x.0", "v2.+47.0", "v2.47.0.1", "bash 5.2", "v99999.1"] {
-            let error = printed.parse::<DceVersion>().unwrap_err();
+        for printed in
+            ["", "v", "v2", "v2.", "v2.x.0", "v2.+47.0", "v2.47.0.1", "bash 5.2", "v99999.1", "dce-standin"]
+        {
+            let error = printed.parse::<DceProgram>().unwrap_err();
             assert!(matches!(error, VersionError::Unreadable(_)), "{printed:?}: {error}");
         }
     }
