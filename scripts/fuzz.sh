@@ -24,7 +24,7 @@ seed() {
     local directory=corpus/$1 prefix=$2 file name
     shift 2
     for file in "$@"; do
-        name=${file#../crates/standin/recordings/}
+        name=${file#../crates/standin/}
         { printf '%b' "$prefix" && cat "$file"; } >"$directory/${name//[\/ ]/-}"
     done
 }
@@ -32,12 +32,12 @@ seed() {
 seeds() {
     mkdir -p corpus/{framing,structured_framing,stderr,request}
     local files=() file
-    for file in ../crates/standin/recordings/*/out/*.json; do
+    for file in ../crates/standin/recordings{,-2.48}/*/out/*.json; do
         # Large recordings repeat the small ones and slow the fuzzer down.
         [ "$(wc -c <"$file")" -gt 32000 ] || files+=("$file")
     done
     seed framing '\0\0100\007\001\0377' "${files[@]}"
-    seed stderr '\001' ../crates/standin/recordings/*/stderr
+    seed stderr '\001' ../crates/standin/recordings{,-2.48}/*/stderr
     local body number=0
     for body in '{"channel_id":"1001"}' '{"channel_ids":["1001","1002"]}' '{"filter":"~from:bot"}' \
         '{"start_at":"2024-07-03T09:50:40Z","end_at":"2024-07-04T00:00:00.5+09:00"}' \

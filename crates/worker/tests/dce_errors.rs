@@ -1,4 +1,4 @@
-//! The recorded stderr of the real DCE 2.47, case by case, and the failure that is reported.
+//! The recorded stderr of the real DCE, case by case, and the failure that is reported.
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 use std::path::{Path, PathBuf};
@@ -7,15 +7,16 @@ use std::time::Duration;
 use dce_core::export::failure::{Failure, FailureKind};
 use dce_worker::dce::{Exit, Stderr, classify, reported_empty};
 
-const RECORDINGS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../standin/recordings");
+const DCE_2_47: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../standin/recordings");
+const DCE_2_48: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../standin/recordings-2.48");
 /// Replaces the output folder in the recorded texts.
 const OUT: &str = "OUT/";
 /// The real output folder: a path with a space, which must not be shown.
 const REAL_OUT: &str = "/srv/my work/attempt-7/";
 
 /// Returns a recorded exit of DCE.
-fn recorded(case: &str) -> Exit {
-    let folder: PathBuf = Path::new(RECORDINGS).join(case);
+fn recorded(recordings: &str, case: &str) -> Exit {
+    let folder: PathBuf = Path::new(recordings).join(case);
     let stderr = std::fs::read_to_string(folder.join("stderr")).unwrap();
     let about: serde_json::Value =
         serde_json::from_str(&std::fs::read_to_string(folder.join("case.json")).unwrap()).unwrap();
@@ -39,7 +40,7 @@ fn failure(exit: &Exit) -> (FailureKind, Option<Duration>, String) {
 }
 
 #[test]
-fn every_recorded_failure_has_its_kind_and_dces_text() {
+fn every_recorded_failure_of_2_47_has_its_kind_and_dces_text() {
     use FailureKind::*;
     for (case, kind, detail) in [
         ("forbidden", MissingAccess, "Request to 'channels/900000000000001004' failed: forbidden."),
@@ -104,15 +105,163 @@ fn every_recorded_failure_has_its_kind_and_dces_text() {
         ("fifo", DceCrashed, "System.NotSupportedException: Stream does not support seeking."),
         ("unwritable", WorkerError, "Could not find file 'nope'."),
     ] {
-        assert_eq!(failure(&recorded(case)), (kind, None, detail.to_owned()), "{case}");
+        assert_eq!(failure(&recorded(DCE_2_47, case)), (kind, None, detail.to_owned()), "{case}");
+    }
+}
+
+/// Every recording of 2.48. Where DCE calls a refused request a success, nothing in its output shows it: the proof from
+/// Discord does.
+#[test]
+fn every_recording_of_2_48_is_a_success_or_has_its_kind_and_dces_text() {
+    use FailureKind::*;
+    let expected = [
+        ("after-last-id", None),
+        ("after-nonsense", Some((InvalidArguments, "Invalid snowflake 'yesterday'."))),
+        ("bad-channel", Some((InvalidArguments, "Invalid snowflake 'abc'."))),
+        ("bad-option", Some((InvalidArguments, "Unrecognized option(s): --no-such"))),
+        ("bad-token", Some((InvalidToken, "Authentication token is invalid."))),
+        (
+            "bad500",
+            Some((
+                DiscordUnavailable,
+                "Request to 'channels/900000000000001010/messages?limit=100&after=1258046000988160199' failed: internal server error.",
+            )),
+        ),
+        ("before-same-ms", None),
+        (
+            "cloudflare-400",
+            Some((
+                DiscordUnavailable,
+                "Request to 'channels/900000000000001018/messages?limit=100&after=1258046000988160199' failed: bad request.",
+            )),
+        ),
+        ("dies", Some((DiscordUnavailable, "The response ended prematurely. (ResponseEnded)"))),
+        ("empty", None),
+        (
+            "filter-bad",
+            Some((InvalidFilter, "Syntax error (line 1, column 6): unexpected `(`, expected text string.")),
+        ),
+        ("filter-option-injection", Some((InvalidFilter, "Value cannot be null. (Parameter 'input')"))),
+        ("forbidden", Some((MissingAccess, "Request to 'channels/900000000000001004' failed: forbidden."))),
+        ("forbidden-messages", None),
+        (
+            "forum",
+            Some((
+                ForumNeedsThreads,
+                "is a forum and cannot be exported directly. You need to pull its threads and export them individually.",
+            )),
+        ),
+        ("help-export", None),
+        (
+            "limited",
+            Some((
+                RateLimited,
+                "Request to 'channels/900000000000001017/messages?limit=100&after=1258046000988160199' failed: too many requests.",
+            )),
+        ),
+        (
+            "lone-surrogate",
+            Some((
+                DceCannotReadMessage,
+                "Cannot read incomplete UTF-16 JSON text as string with missing low surrogate.",
+            )),
+        ),
+        (
+            "no-intent",
+            Some((
+                MissingMessageContentIntent,
+                "Provided bot account is missing the MESSAGE_CONTENT privileged intent.",
+            )),
+        ),
+        ("no-token", Some((InvalidToken, "Missing required option(s): -t|--token"))),
+        ("probe-400", None),
+        ("probe-400-before", None),
+        ("probe-401", None),
+        ("probe-401-before", None),
+        ("probe-404", None),
+        ("probe-404-before", None),
+        ("probe-429", None),
+        ("probe-500", None),
+        (
+            "sigint-between",
+            Some((DceCrashed, "System.Threading.Tasks.TaskCanceledException: A task was canceled.")),
+        ),
+        (
+            "sigint-partitioned",
+            Some((DceCrashed, "System.Threading.Tasks.TaskCanceledException: A task was canceled.")),
+        ),
+        (
+            "sigint-while-writing",
+            Some((DceCrashed, "System.Threading.Tasks.TaskCanceledException: A task was canceled.")),
+        ),
+        ("sigkill", Some((DceCrashed, "ended by SIGKILL"))),
+        ("sigterm", Some((DceCrashed, "ended by SIGTERM"))),
+        ("small", None),
+        ("starter-after", None),
+        ("starter-gone", None),
+        ("starter-kept", None),
+        ("thread", None),
+        ("unknown", Some((UnknownChannel, "Request to 'channels/900000000000001005' failed: not found."))),
+        ("version", None),
+        ("window-empty", None),
+    ];
+    let mut cases: Vec<String> = std::fs::read_dir(DCE_2_48)
+        .unwrap()
+        .map(|folder| folder.unwrap().file_name().into_string().unwrap())
+        .filter(|name| Path::new(DCE_2_48).join(name).is_dir())
+        .collect();
+    cases.sort_unstable();
+    assert_eq!(cases, expected.map(|(case, _)| case), "every recording is expected");
+    for (case, expected) in expected {
+        let found =
+            classify(&recorded(DCE_2_48, case)).map(|found| (found.kind, found.detail.unwrap_or_default()));
+        assert_eq!(found, expected.map(|(kind, detail)| (kind, detail.to_owned())), "{case}");
+    }
+}
+
+/// DCE 2.48 prints a refused value as the exception that the same value in Discord's answers would cause.
+#[test]
+fn an_exception_is_about_an_option_only_if_its_stack_says_so() {
+    use FailureKind::*;
+    let printed = |exception: &str, frames: &str| {
+        let text =
+            format!("ERROR\n{exception}\n{frames}  at CliFx.CommandLineApplication.RunAsync(X y) \n\n");
+        failure(&ended(1, &text)).0
+    };
+    let option = "  at CliFx.Activation.InputConverter`1.Convert(IReadOnlyList`1 rawValues) \n";
+    let parse = "  at DiscordChatExporter.Core.Discord.Snowflake.Parse(String value) in X.cs:42\n";
+    let filter =
+        "  at DiscordChatExporter.Core.Exporting.Filtering.MessageFilter.Parse(String value) in X.cs:16\n";
+    let message = "  at DiscordChatExporter.Core.Discord.Data.Message.Parse(JsonElement json) in X.cs:135\n";
+    let snowflake = "System.FormatException: Invalid snowflake 'at CliFx.Activation.X'.";
+    let null = "System.ArgumentNullException: Value cannot be null. (Parameter 'input')";
+    for (exception, frames, kind) in [
+        (snowflake, [parse, option].concat(), InvalidArguments),
+        (
+            "System.ArgumentException: Requested value 'Pdf' was not found.",
+            option.to_owned(),
+            InvalidArguments,
+        ),
+        (snowflake, [parse, message].concat(), DceCrashed),
+        (null, [filter, option].concat(), InvalidFilter),
+        (null, message.to_owned(), DceCrashed),
+        (
+            "Superpower.ParseException: Syntax error (line 1, column 6): unexpected `(`.",
+            String::new(),
+            InvalidFilter,
+        ),
+    ] {
+        assert_eq!(printed(exception, &frames), kind, "{exception} {frames}");
     }
 }
 
 #[test]
 fn discords_retry_after_is_kept() {
-    let (kind, retry_after, detail) = failure(&recorded("limited"));
-    assert_eq!((kind, retry_after), (FailureKind::RateLimited, Some(Duration::from_millis(1337))));
-    assert!(detail.ends_with("' failed: too many requests."), "{detail}");
+    for recordings in [DCE_2_47, DCE_2_48] {
+        let (kind, retry_after, detail) = failure(&recorded(recordings, "limited"));
+        assert_eq!((kind, retry_after), (FailureKind::RateLimited, Some(Duration::from_millis(1337))));
+        assert!(detail.ends_with("' failed: too many requests."), "{detail}");
+    }
 
     let limited = |body: &str| {
         let text = format!(
@@ -142,9 +291,12 @@ fn success_has_no_failure_and_an_empty_channel_is_recognised() {
         ("empty", true),
         ("after-last-id", true),
     ] {
-        let exit = recorded(case);
+        let exit = recorded(DCE_2_47, case);
         assert_eq!(classify(&exit), None, "{case}");
         assert_eq!(reported_empty(&exit.stderr), empty, "{case}");
+    }
+    for (case, empty) in [("window-empty", false), ("empty", true), ("after-last-id", true)] {
+        assert_eq!(reported_empty(&recorded(DCE_2_48, case).stderr), empty, "{case}");
     }
 }
 

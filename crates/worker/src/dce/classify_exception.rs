@@ -7,7 +7,7 @@
 //!       at System.Net.Http.HttpConnection.SendAsync(…)
 //!   at DiscordChatExporter.Core.…
 //! ```
-//! (DCE 2.47: recorded.) The first line below `ERROR` is the exception; indented ones are its causes. Messages are
+//! (Recorded with DCE 2.47 and 2.48.) The first line below `ERROR` is the exception; indented ones are its causes. Messages are
 //! compared from their beginning, which is DCE's own text: names of channels and servers, which users choose, come
 //! later.
 
@@ -28,6 +28,15 @@ struct Exception<'a> {
     below: &'a str,
 }
 
+impl Exception<'_> {
+    /// Whether its stack has a method whose full name begins like this.
+    fn has_frame(&self, method: &str) -> bool {
+        self.below
+            .lines()
+            .any(|line| line.trim_start().strip_prefix("at ").is_some_and(|at| at.starts_with(method)))
+    }
+}
+
 /// The meaning of an exception.
 struct Classification {
     kind: FailureKind,
@@ -45,6 +54,13 @@ const MAX_RETRY_AFTER: Duration = Duration::from_hours(24);
 
 /// Discord's error code for a channel without messages of its own, e.g. a category.
 const WRONG_CHANNEL_TYPE: i64 = 50024;
+
+/// DCE parses with Superpower nothing but filters.
+const FILTER_EXCEPTION: &str = "Superpower.ParseException";
+/// The method that parses a filter.
+const FILTER_FRAME: &str = "DiscordChatExporter.Core.Exporting.Filtering.MessageFilter.Parse(";
+/// The beginning of the methods that parse the values of options.
+const OPTION_FRAME: &str = "CliFx.Activation.";
 
 /// Messages without information of their own: a cause follows.
 const UNINFORMATIVE: [&str; 4] = [
@@ -128,11 +144,22 @@ fn classification(exception: &Exception<'_>) -> Option<Classification> {
         "System.TimeoutException"
         | "System.Security.Authentication.AuthenticationException"
         | "System.Text.Json.JsonReaderException" => Some(FailureKind::DiscordUnavailable.into()),
-        name => name.starts_with("System.Net.").then_some(FailureKind::DiscordUnavailable.into()),
+        name if name.starts_with("System.Net.") => Some(FailureKind::DiscordUnavailable.into()),
+        _ => refused_value(exception).map(Into::into),
     }
 }
 
-/// DCE 2.46 and 2.47 have different texts.
+/// The meaning of an exception about the value of an option. DCE 2.48 does not handle these exceptions (before, they
+/// were a sentence: see `classify_stderr`). Discord's data can cause the same ones, so the stack decides.
+fn refused_value(exception: &Exception<'_>) -> Option<FailureKind> {
+    if exception.name == FILTER_EXCEPTION || exception.has_frame(FILTER_FRAME) {
+        Some(FailureKind::InvalidFilter)
+    } else {
+        exception.has_frame(OPTION_FRAME).then_some(FailureKind::InvalidArguments)
+    }
+}
+
+/// DCE 2.46 has another text than 2.47 and 2.48.
 fn mentions_intent(message: &str) -> bool {
     message.contains("MESSAGE_CONTENT privileged intent")
         || message.contains("Message Content Intent enabled")

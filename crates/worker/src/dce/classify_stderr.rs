@@ -1,6 +1,6 @@
 //! Classifies DCE's stderr as a typed failure.
 //!
-//! DCE exits with 0 or 1 for every cause, so its text decides (DCE 2.47: every text was recorded). The text contains
+//! DCE exits with 0 or 1 for every cause, so its text decides (recorded with DCE 2.47 and 2.48). The text contains
 //! names of channels and servers, which users choose. So DCE's fixed phrases count only where no name can stand: at the
 //! beginning or the end of a line, or after the last text that a name could contain.
 
@@ -59,7 +59,7 @@ pub fn classify(exit: &Exit) -> Option<Failure> {
     }
 }
 
-/// Whether DCE reported that the channel or the range is empty. DCE 2.47 does so only if the channel's newest message
+/// Whether DCE reported that the channel or the range is empty. DCE does so only if the channel's newest message
 /// is before the range, not for every empty result.
 pub fn reported_empty(stderr: &Stderr) -> bool {
     let mut lines = stderr.as_str().lines().map(str::trim_end).skip_while(|line| *line != WARNINGS).skip(1);
@@ -120,7 +120,8 @@ fn parse_report(line: &str, below: &str) -> Option<Failure> {
     refused_value(line, below).or_else(|| refused_arguments(line, below))
 }
 
-/// `Option --filter cannot be set from the provided argument(s):`, the value, `Error: …`.
+/// `Option --filter cannot be set from the provided argument(s):`, the value, `Error: …`. DCE 2.48 has an exception
+/// instead.
 fn refused_value(line: &str, below: &str) -> Option<Failure> {
     let option = line.strip_prefix("Option ")?.strip_suffix(NO_SUCH_VALUE)?;
     let kind = if option == "--filter" { FailureKind::InvalidFilter } else { FailureKind::InvalidArguments };
