@@ -31,7 +31,7 @@ sentences! {
         /// DCE refused its command line for another reason than the filter.
         InvalidArguments = "invalid_arguments",
             "DiscordChatExporter refused its command-line arguments.",
-            "Check that DCE_BIN is a supported version (2.46 or 2.47). If it is, report this as a bug in dce-service.";
+            "Check that DCE_BIN is a supported version (2.46 to 2.48). If it is, report this as a bug in dce-service.";
         MissingMessageContentIntent = "missing_message_content_intent",
             "The bot is not allowed to read message content.",
             "Enable the Message Content intent for the bot in Discord's developer portal, then retry the export.";
@@ -63,7 +63,7 @@ sentences! {
             "No action needed: the messages read so far are kept, and the export resumes from the last stored message.";
         OutputUnreadable = "output_unreadable",
             "DiscordChatExporter's output is not the JSON that this version of dce-service understands.",
-            "Check that DCE_BIN is a supported version (2.46 or 2.47). If it is, report this as a bug in dce-service.";
+            "Check that DCE_BIN is a supported version (2.46 to 2.48). If it is, report this as a bug in dce-service.";
         MessageTooLarge = "message_too_large",
             "A message is larger than 16 MiB and cannot be stored.",
             "This message comes right after the last archived message. Export the messages before it with end_at, and the messages after it with start_at.";
