@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
-use dce_local::{Launch, PrivatePostgres, ServiceProcess};
+use dce_local::{Launch, PrivatePostgres, ServiceProcess, loopback_client};
 use dce_standin::scenario::{Scenario, ScenarioDir};
 use dce_testkit::launch;
 use nix::sys::signal::Signal;
@@ -61,7 +61,7 @@ impl<'a> MeasuredService<'a> {
             postgres,
             pool: PgPool::connect(&postgres.url(DATABASE)).await?,
             base: format!("http://{address}"),
-            client: reqwest::Client::new(),
+            client: loopback_client().build()?,
             scenario,
             directory: directory.to_owned(),
             worker,

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use dce_local::loopback_client;
 use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
 use reqwest::{Response, StatusCode};
 use serde_json::Value;
@@ -32,7 +33,7 @@ pub(crate) struct Answer {
 
 impl<'a> Client<'a> {
     pub(crate) fn new(system: &'a SystemUnderTest) -> anyhow::Result<Self> {
-        Ok(Self { system, http: reqwest::Client::builder().timeout(ANSWER_LIMIT).build()? })
+        Ok(Self { system, http: loopback_client().timeout(ANSWER_LIMIT).build()? })
     }
 
     /// `POST /exports`, retried until it is accepted; returns the `job_id`. A lost answer leaves an export that no client

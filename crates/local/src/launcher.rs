@@ -11,6 +11,7 @@ use serde_json::Value;
 use tokio::time::sleep;
 
 use crate::child_process::{ChildProcess, Output};
+use crate::loopback::loopback_client;
 
 /// How often a process that is not ready yet is checked.
 const POLL: Duration = Duration::from_millis(10);
@@ -210,8 +211,7 @@ impl ServiceProcess {
 }
 
 async fn is_ready(address: &str) -> bool {
-    // A proxy has no business on loopback.
-    let Ok(client) = reqwest::Client::builder().no_proxy().build() else { return false };
+    let Ok(client) = loopback_client().build() else { return false };
     let answer = client.get(format!("http://{address}/readyz")).send().await;
     answer.is_ok_and(|response| response.status().is_success())
 }

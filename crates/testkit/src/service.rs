@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use dce_local::loopback_client;
 use dce_standin::scenario::{Scenario, ScenarioDir};
 use reqwest::StatusCode;
 use serde_json::Value;
@@ -72,7 +73,7 @@ impl Service {
             base: format!("http://{address}"),
             settings,
             work_dir: TempDir::new().unwrap_or_else(|error| panic!("a temporary directory: {error}")),
-            client: reqwest::Client::new(),
+            client: loopback_client().build().unwrap_or_else(|error| panic!("a client: {error}")),
         }
     }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const CRATES: [&str; 5] = ["api", "core", "ingest", "local", "worker"];
+const CRATES: [&str; 6] = ["api", "core", "discord", "ingest", "local", "worker"];
 const LEVELS: [&str; 5] = ["error", "warn", "info", "debug", "trace"];
 
 #[derive(Debug, Default, PartialEq, Eq)]

@@ -10,13 +10,13 @@ use dce_core::queue;
 use dce_core::store::transitions::{self, AttemptReport, Checkpoint, Claim, ClaimedRun};
 use dce_testkit::process::eventually;
 use nix::sys::signal::Signal;
-use reqwest::{Client, Method};
+use reqwest::Method;
 use serde_json::json;
 use sqlx::PgPool;
 use tokio::task::JoinSet;
 
 use crate::sse::{Event, Stream};
-use crate::support::{Answer, Api, SOON};
+use crate::support::{Answer, Api, SOON, client};
 
 const LIMIT: AdmissionLimit = AdmissionLimit { max_parallel_runs: None };
 /// Several changes without a new version, as fast as only SQL can make them.
@@ -157,7 +157,7 @@ async fn five_hundred_clients_receive_every_state_through_one_session_that_is_lo
     let worker = Worker::new(&api).await;
     let path = api.submit_one().await;
     let mut clients = JoinSet::new();
-    let connections = Client::new();
+    let connections = client();
     for _ in 0..500 {
         let request = connections.get(format!("{}{path}/events", api.base));
         clients.spawn(async move { Stream::new(request.send().await.unwrap()) });

@@ -4,10 +4,10 @@ use dce_testkit::database::{OwnServer, TestDatabase};
 use dce_testkit::process::{Running, eventually};
 use dce_testkit::proxy::{Lost, Proxy};
 use nix::sys::signal::Signal;
-use reqwest::{Client, Method};
+use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Api, SOON, base, launch};
+use crate::support::{Answer, Api, SOON, base, client, launch};
 
 const CHANNEL: &str = "102938475647382910";
 
@@ -40,7 +40,7 @@ async fn other_and_later_instances_know_the_key() {
     let first = post(&api, "k", &body).await;
     let mut other = launch(&api.database.url(), &[("ALLOWED_CHANNEL_IDS", "7")]);
     let url = format!("{}/exports", base(&other).await);
-    let request = Client::new().post(&url).header("Idempotency-Key", "\"k\"").json(&body);
+    let request = client().post(&url).header("Idempotency-Key", "\"k\"").json(&body);
     let again = Answer::send(request).await;
     assert_eq!(
         (again.status, &again.body),
@@ -93,7 +93,7 @@ async fn concurrent_requests_with_one_key_create_one_export() {
     let api = Api::start(&[]).await;
     let second = launch(&api.database.url(), &[]);
     let bases = [api.base.clone(), base(&second).await];
-    let client = Client::new();
+    let client = client();
     let requests = (0..200).map(|number| {
         let request = client
             .post(format!("{}/exports", bases[number % 2]))
@@ -122,7 +122,7 @@ async fn an_api_killed_between_commit_and_answer_leaves_one_export() {
     let address = base(&api).await;
     let body = json!({ "channel_id": CHANNEL });
     let request = |address: &str| {
-        Client::new().post(format!("{address}/exports")).header("Idempotency-Key", "k").json(&body)
+        client().post(format!("{address}/exports")).header("Idempotency-Key", "k").json(&body)
     };
 
     through.lose_commit(Lost::Answer);

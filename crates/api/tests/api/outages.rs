@@ -8,7 +8,7 @@ use sqlx::{Connection, PgConnection};
 use tokio::task::spawn_blocking;
 
 use crate::proxy::Proxy;
-use crate::support::{Answer, Api, SOON, base, launch};
+use crate::support::{Answer, Api, SOON, base, client, launch};
 
 /// A request to each route that needs the database.
 fn requests(client: &Client, base: &str, export: &str) -> Vec<RequestBuilder> {
@@ -42,7 +42,7 @@ async fn without_the_database_requests_are_503_and_the_process_stays_alive() {
     let location = api.post(&json!({ "channel_id": "1" })).await.header("location").to_owned();
 
     drop(proxy);
-    assert_unavailable(requests(&Client::new(), &api.base, &location)).await;
+    assert_unavailable(requests(&client(), &api.base, &location)).await;
     assert_eq!(api.get("/health").await.status, 200);
     assert_eq!(api.post(&json!({})).await.status, 422, "what needs no database is answered as ever");
 
@@ -60,7 +60,7 @@ async fn a_read_only_database_serves_reads_and_refuses_writes() {
          SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'dce-api'",
     )
     .await;
-    let client = Client::new();
+    let client = client();
     for write in requests(&client, &api.base, &location).split_off(2) {
         let answer = Answer::send(write).await;
         answer.assert_problem(503, "database_read_only");
@@ -94,7 +94,7 @@ async fn requests_to_a_silent_database_time_out_and_recover() {
     let mut blocker = PgConnection::connect(&api.database.url()).await.unwrap();
     let mut lock = blocker.begin().await.unwrap();
     sqlx::raw_sql("LOCK TABLE exports IN ACCESS EXCLUSIVE MODE").execute(&mut *lock).await.unwrap();
-    let client = Client::new();
+    let client = client();
     let given_up = assert_unavailable(requests(&client, &api.base, &location).split_off(1)); // readyz waits for no lock
     let silence = async {
         let pool = api.database.pool();
@@ -132,7 +132,7 @@ async fn after_a_restart_of_postgres_the_first_requests_work() {
     let postgres = start().await;
     let process = launch(&postgres.url("postgres"), &[]);
     let base = base(&process).await;
-    let client = Client::new();
+    let client = client();
     let body = json!({ "channel_id": "1" });
     let create = || client.post(format!("{base}/exports")).json(&body);
     let export = Answer::send(create()).await.header("location").to_owned();
@@ -172,7 +172,7 @@ async fn a_database_without_a_free_connection_is_503_and_no_internal_error() {
                                                                   AND datname = current_database()",
     )
     .await;
-    assert_unavailable(requests(&Client::new(), &api.base, location)).await;
+    assert_unavailable(requests(&client(), &api.base, location)).await;
     api.sql("ALTER ROLE crowded CONNECTION LIMIT -1").await;
     assert_eq!(api.get(location).await.status, 200);
 }

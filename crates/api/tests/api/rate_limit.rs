@@ -1,10 +1,10 @@
 //! The rate limit over all instances.
 
 use dce_api::auth::keys::digest;
-use reqwest::{Client, Method};
+use reqwest::Method;
 use serde_json::json;
 
-use crate::support::{Answer, Api, base, launch};
+use crate::support::{Answer, Api, base, client, launch};
 
 const CHANNEL: &str = "102938475647382910";
 
@@ -19,7 +19,7 @@ async fn two_instances_together_admit_exactly_ten() {
     let api = Api::start(&settings).await;
     let second = launch(&api.database.url(), &settings);
     let bases = [api.base.clone(), base(&second).await];
-    let client = Client::new();
+    let client = client();
     let requests = (0..200).map(|number| {
         let request = client.post(format!("{}/exports", bases[number % 2])).bearer_auth("1");
         tokio::spawn(Answer::send(request.json(&json!({ "channel_id": CHANNEL }))))

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+use dce_local::loopback_client;
 use dce_testkit::database::TestDatabase;
 use dce_testkit::process::Running;
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
@@ -14,6 +15,11 @@ use serde_json::Value;
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_dce-api");
 /// Time limit for everything that should happen soon.
 pub(crate) const SOON: Duration = Duration::from_secs(20);
+
+/// A client with connections of its own.
+pub(crate) fn client() -> Client {
+    loopback_client().build().unwrap()
+}
 
 /// A running `dce-api`, killed on drop.
 pub(crate) struct Api {
@@ -35,7 +41,7 @@ impl Api {
     pub(crate) async fn start_on(database: TestDatabase, url: &str, settings: &[(&str, &str)]) -> Self {
         let process = launch(url, settings);
         let base = base(&process).await;
-        Self { process, base, database, client: Client::new() }
+        Self { process, base, database, client: client() }
     }
 
     pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {

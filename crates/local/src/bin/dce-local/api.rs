@@ -1,6 +1,7 @@
 //! A client of the service's HTTP API.
 
 use anyhow::{Context, bail};
+use dce_local::loopback_client;
 use reqwest::{Client, Response};
 use serde::Deserialize;
 use serde_json::json;
@@ -45,7 +46,7 @@ pub(crate) struct Failure {
 
 impl Api {
     pub(crate) fn new(url: String) -> anyhow::Result<Self> {
-        let client = Client::builder().no_proxy().build()?; // a proxy has no business on loopback
+        let client = loopback_client().build()?;
         Ok(Self { client, url })
     }
 

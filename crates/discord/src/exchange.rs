@@ -1,0 +1,104 @@
+//! One request and its answer.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, Utc};
+use reqwest::header::{AUTHORIZATION, DATE, HeaderMap, HeaderValue};
+use reqwest::redirect::Policy;
+use reqwest::{StatusCode, Url};
+use tokio::time::timeout_at;
+
+use crate::error::{ErrorKind, Unavailability};
+use crate::settings::SettingsError;
+use crate::tls;
+
+/// The form that Discord demands: `DiscordBot ($url, $version)`.
+const USER_AGENT: &str =
+    concat!("DiscordBot (https://github.com/dce-service/dce-service, ", env!("CARGO_PKG_VERSION"), ")");
+const CONNECT_LIMIT: Duration = Duration::from_secs(5);
+/// Time allowed for one answer; one that stalls is given up, so that it can be asked for again.
+const ANSWER_LIMIT: Duration = Duration::from_secs(15);
+/// A full page of the longest messages has some 20 MB.
+const BODY_LIMIT: usize = 32 << 20;
+
+#[derive(Debug)]
+pub(crate) struct Http(reqwest::Client);
+
+#[derive(Debug)]
+pub(crate) struct Reply {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Vec<u8>,
+    /// When the headers arrived.
+    pub(crate) received: Instant,
+}
+
+impl Reply {
+    /// Discord's time when it answered.
+    pub(crate) fn date(&self) -> Option<DateTime<Utc>> {
+        let date = self.headers.get(DATE)?.to_str().ok()?;
+        DateTime::parse_from_rfc2822(date).ok().map(|date| date.to_utc())
+    }
+}
+
+impl Http {
+    /// `certificates` is the file of additional authorities. reqwest reads the proxy from `HTTPS_PROXY`.
+    #[expect(clippy::disallowed_methods, reason = "its TLS is given below")]
+    pub(crate) fn new(certificates: Option<&Path>) -> Result<Self, SettingsError> {
+        reqwest::Client::builder()
+            .tls_backend_preconfigured(tls::config(certificates)?)
+            .user_agent(USER_AGENT)
+            .connect_timeout(CONNECT_LIMIT)
+            // A redirect could carry the token to another server.
+            .redirect(Policy::none())
+            .build()
+            .map(Self)
+            .map_err(|error| SettingsError::Http(cause(&error)))
+    }
+
+    /// The whole answer, whatever its status, or why there is none.
+    pub(crate) async fn get(
+        &self,
+        url: Url,
+        authorization: &HeaderValue,
+        deadline: Instant,
+    ) -> Result<Reply, ErrorKind> {
+        let limit = deadline.min(Instant::now() + ANSWER_LIMIT);
+        let request = self.0.get(url).header(AUTHORIZATION, authorization.clone());
+        timeout_at(limit.into(), Self::exchange(request))
+            .await
+            .unwrap_or(Err(ErrorKind::Unavailable(Unavailability::Timeout)))
+    }
+
+    async fn exchange(request: reqwest::RequestBuilder) -> Result<Reply, ErrorKind> {
+        let mut response = request.send().await.map_err(|error| {
+            ErrorKind::Unavailable(Unavailability::Connection { cause: cause(&error.without_url()) })
+        })?;
+        let received = Instant::now();
+        let mut body = Vec::new();
+        while let Some(chunk) =
+            response.chunk().await.map_err(|_| ErrorKind::Unavailable(Unavailability::BrokenBody))?
+        {
+            if body.len() + chunk.len() > BODY_LIMIT {
+                return Err(ErrorKind::Unreadable { reason: "it is larger than 32 MiB" });
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(Reply {
+            status: response.status(),
+            headers: std::mem::take(response.headers_mut()),
+            body,
+            received,
+        })
+    }
+}
+
+/// The innermost error, such as "Connection refused" or an invalid certificate. The outer ones say that a request failed.
+fn cause(error: &reqwest::Error) -> String {
+    let mut innermost: &dyn std::error::Error = error;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+    }
+    innermost.to_string()
+}
