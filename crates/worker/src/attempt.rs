@@ -201,6 +201,6 @@ fn report(context: &WorkerContext, exit: &Exit) -> AttemptReport {
         dce_version: Some(context.dce_version.to_string()),
         exit_code: exit.code,
         stderr_tail: Some(stderr).filter(|text| !text.is_empty()),
-        reported_empty: reported_empty(&exit.stderr),
+        ..AttemptReport::default()
     }
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use dce_core::export::failure::{Failure, FailureKind};
 use dce_core::export::state::RunStatus;
 use dce_core::store::StoreError;
-use dce_core::store::transitions::{self, ClaimedRun};
+use dce_core::store::transitions::{self, ClaimedRun, Completion};
 use tokio::sync::OnceCell;
 use tracing::Instrument;
 
@@ -102,7 +102,9 @@ async fn try_record(
     let (pool, fence, limit) = (&context.control, &run.fence, context.settings.limit);
     let report = &attempt.report;
     match &attempt.outcome {
-        AttemptOutcome::Completed => transitions::complete(pool, fence, report, limit).await,
+        AttemptOutcome::Completed => {
+            transitions::complete(pool, fence, &Completion::default(), report, limit).await
+        }
         AttemptOutcome::Failed(failure) => {
             // The first run fails, so that the client learns of it. The others wait for a valid token, probes too.
             if failure.kind == FailureKind::InvalidToken

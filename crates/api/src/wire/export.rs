@@ -63,6 +63,10 @@ body! {
         job_id: Uuid,
         /// `pending`, `running`, `completed`, `failed` or `cancelled`: derived from the runs.
         status: String,
+        /// What the workers are doing: `reading` (DiscordChatExporter runs, or its messages are being stored) or `verifying`
+        /// (everything is stored, and Discord is asked whether there is more). Of several running runs, the least advanced one's.
+        /// Null while no run is running.
+        phase: Option<String> = export::phase(&export.runs).map(ToOwned::to_owned),
         /// The only channel of a single-channel export.
         channel_id: Option<String>,
         /// Only messages sent at or after this time.
@@ -84,8 +88,12 @@ body! {
         updated_count: i64 = export::total(&export.runs, |run| run.updated_count),
         /// Messages with characters that Postgres cannot hold, replaced by U+FFFD.
         repaired_count: i64 = export::total(&export.runs, |run| run.repaired_count),
+        /// Messages that were read, but do not match the filter. Not part of `message_count`.
+        filtered_count: i64 = export::total(&export.runs, |run| run.filtered_count),
         /// Bytes of DCE's output read so far.
         bytes_read: i64 = export::total(&export.runs, |run| run.bytes_read),
+        /// Requests that the service itself sent to Discord in ended attempts; those of DiscordChatExporter are not included.
+        discord_requests: i64 = export::total(&export.runs, |run| run.discord_requests),
         /// Progress and speed.
         progress: Progress = Progress::new(&export.runs),
         /// Why no due run of the export starts, if somebody has to resolve it. Null while the runs wait for their turn, and when
@@ -96,6 +104,8 @@ body! {
         /// The error of the first failed run: `code`, `message` (what happened), `action` (the remedy), `channel_id`.
         #[schema(value_type = Option<Object>)]
         error: Option<serde_json::Value>,
+        /// When Discord confirmed the last run's completeness. Null unless all runs are completed and verified.
+        verified_at: Option<DateTime<Utc>>,
         /// The runs' warnings, each with its `channel_id`.
         #[schema(value_type = Vec<Object>)]
         warnings: serde_json::Value = export::warnings(&export.runs),
@@ -131,6 +141,9 @@ body! {
         channel_id: Option<String>,
         /// `pending`, `running`, `completed`, `failed` or `cancelled`.
         status: String,
+        /// What the worker is doing: `reading` (DiscordChatExporter runs, or its messages are being stored) or `verifying`
+        /// (everything is stored, and Discord is asked whether there is more). Null unless the run is running.
+        phase: Option<String>,
         /// Number of attempts so far.
         attempt: i32,
         /// Failures in a row without progress.
@@ -147,6 +160,8 @@ body! {
         updated_count: i64,
         /// Messages with characters that Postgres cannot hold, replaced by U+FFFD.
         repaired_count: i64,
+        /// Messages that were read, but do not match the filter. Not part of `message_count`.
+        filtered_count: i64,
         /// Bytes of DCE's output read so far.
         bytes_read: i64,
         /// The oldest message read.
@@ -155,6 +170,12 @@ body! {
         last_message_id: Option<String>,
         /// When the newest message was sent.
         newest_at: Option<DateTime<Utc>>,
+        /// When Discord confirmed that the run has all messages of its range. Null: not verified.
+        verified_at: Option<DateTime<Utc>>,
+        /// Discord's newest message of the range at that time. Null: not verified, or no message precedes the end of the range.
+        verified_newest_id: Option<String>,
+        /// Requests that the service itself sent to Discord in ended attempts; those of DiscordChatExporter are not included.
+        discord_requests: i64,
         /// The last failure: `code`, `message` (what happened), `action` (the remedy), `retryable`.
         #[schema(value_type = Option<Object>)]
         error: Option<serde_json::Value>,

@@ -36,6 +36,8 @@ body! {
         /// The error of the first failed run: `code`, `message`, `action`, `channel_id`.
         #[schema(value_type = Option<Object>)]
         error: Option<serde_json::Value>,
+        /// When Discord confirmed the last run's completeness. Null unless all runs are completed and verified.
+        verified_at: Option<DateTime<Utc>>,
         /// The runs' warnings as of the export's last change of state, each with its `channel_id`.
         #[schema(value_type = Vec<Object>)]
         warnings: serde_json::Value,

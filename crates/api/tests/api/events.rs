@@ -7,7 +7,7 @@ use dce_core::export::admission::AdmissionLimit;
 use dce_core::export::failure::{Failure, FailureKind};
 use dce_core::ids::Snowflake;
 use dce_core::queue;
-use dce_core::store::transitions::{self, AttemptReport, Checkpoint, Claim, ClaimedRun};
+use dce_core::store::transitions::{self, AttemptReport, Checkpoint, Claim, ClaimedRun, Completion};
 use dce_testkit::process::eventually;
 use nix::sys::signal::Signal;
 use reqwest::Method;
@@ -76,7 +76,15 @@ impl Worker {
     }
 
     async fn complete(&self, run: &ClaimedRun) {
-        transitions::complete(&self.pool, &run.fence, &AttemptReport::default(), LIMIT).await.unwrap();
+        transitions::complete(
+            &self.pool,
+            &run.fence,
+            &Completion::default(),
+            &AttemptReport::default(),
+            LIMIT,
+        )
+        .await
+        .unwrap();
     }
 }
 

@@ -3,6 +3,7 @@
 pub mod admission;
 pub mod conflict;
 pub mod failure;
+pub mod phase;
 pub mod rate_limit;
 pub mod request;
 pub mod retry;

@@ -15,6 +15,7 @@ impl FailureKind {
                 | Self::DceCrashed
                 | Self::DceMissing
                 | Self::OutputTruncated
+                | Self::OutputShort
                 | Self::Stalled
                 | Self::Timeout
                 | Self::LeaseExpired
@@ -38,9 +39,31 @@ pub fn retry_delay(failures: u32, retry_after: Option<Duration>, jitter: f64) ->
     spread.max(retry_after.unwrap_or_default())
 }
 
+/// Time after DCE was through during which Discord's silence costs a run nothing of its budget.
+pub const PROOF_GRACE: Duration = Duration::from_mins(15);
+
+/// The first pause before Discord is asked again; doubles with each.
+const PROOF_PAUSE_BASE: Duration = Duration::from_secs(5);
+
+const PROOF_PAUSE_MAX: Duration = Duration::from_mins(5);
+
+/// The pause before Discord is asked again for the proof. `waits`: pauses since DCE was through.
+pub fn proof_pause(waits: u32, retry_after: Option<Duration>) -> Duration {
+    let step = PROOF_PAUSE_BASE.saturating_mul(1 << waits.min(16)).min(PROOF_PAUSE_MAX);
+    step.max(retry_after.unwrap_or_default())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_pause_for_the_proof_doubles_stays_bounded_and_respects_discord() {
+        let seconds = |waits, retry_after| proof_pause(waits, retry_after).as_secs();
+        assert_eq!([0, 1, 2, 5, 6, 60].map(|waits| seconds(waits, None)), [5, 10, 20, 160, 300, 300]);
+        assert_eq!(seconds(0, Some(Duration::from_secs(3))), 5);
+        assert_eq!(seconds(6, Some(Duration::from_secs(3600))), 3600);
+    }
 
     #[test]
     fn the_delay_doubles_stays_bounded_and_respects_discord() {

@@ -3,6 +3,9 @@
 //! The store locks a run, reads it, and writes the state that this machine returns; a property test compares both.
 
 use std::fmt;
+use std::time::Duration;
+
+use super::retry::PROOF_GRACE;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -61,18 +64,31 @@ pub enum AttemptEnd {
     Failed { retryable: bool },
     /// The worker stopped DCE in order: a soft stop, or a cancel.
     HandedBack,
+    /// Everything is read, but Discord did not answer whether there is more. `waited`: time since DCE was through.
+    Unproven { waited: Duration },
     /// The worker sent no heartbeat for the time of a lease.
     LeaseExpired,
 }
 
 impl AttemptEnd {
     /// The name in the history.
-    pub const fn outcome(self) -> &'static str {
+    pub fn outcome(self) -> &'static str {
         match self {
             Self::Completed => "completed",
+            Self::Unproven { .. } if self.is_failure() => "failed",
             Self::Failed { .. } => "failed",
-            Self::HandedBack => "handed_back",
+            Self::HandedBack | Self::Unproven { .. } => "handed_back",
             Self::LeaseExpired => "lease_expired",
+        }
+    }
+
+    /// Whether it charges the budget of a run that made no progress.
+    fn is_failure(self) -> bool {
+        match self {
+            Self::Failed { .. } | Self::LeaseExpired => true,
+            Self::Completed | Self::HandedBack => false,
+            // Discord's outages pass: they alone do not end a run that needs nothing but an answer.
+            Self::Unproven { waited } => waited >= PROOF_GRACE,
         }
     }
 }
@@ -135,20 +151,24 @@ impl Run {
     }
 
     fn ended(self, end: AttemptEnd, progressed: bool, cancel_requested: bool) -> Self {
-        let costs = matches!(end, AttemptEnd::Failed { .. } | AttemptEnd::LeaseExpired);
         // Progress resets the budget: a long channel may lose its connection a hundred times.
-        let failures = if progressed { 0 } else { (self.failures + u32::from(costs)).min(self.max_attempts) };
+        let failures =
+            if progressed { 0 } else { (self.failures + u32::from(end.is_failure())).min(self.max_attempts) };
         let exhausted = failures >= self.max_attempts;
         let status = match end {
             AttemptEnd::Completed => RunStatus::Completed,
             // A cancel takes precedence over any other end: a DCE that was stopped for it looks like a failure.
             _ if cancel_requested => RunStatus::Cancelled,
             AttemptEnd::Failed { retryable: false } => RunStatus::Failed,
-            AttemptEnd::Failed { retryable: true } | AttemptEnd::LeaseExpired if exhausted => {
-                RunStatus::Failed
-            }
-            AttemptEnd::Failed { retryable: true } | AttemptEnd::LeaseExpired | AttemptEnd::HandedBack => {
-                RunStatus::Pending
+            AttemptEnd::Failed { retryable: true }
+            | AttemptEnd::LeaseExpired
+            | AttemptEnd::HandedBack
+            | AttemptEnd::Unproven { .. } => {
+                if end.is_failure() && exhausted {
+                    RunStatus::Failed
+                } else {
+                    RunStatus::Pending
+                }
             }
         };
         Self { status, failures, ..self }
@@ -210,12 +230,29 @@ mod tests {
     }
 
     #[test]
+    fn a_missing_proof_costs_nothing_until_the_grace_is_over() {
+        let early = AttemptEnd::Unproven { waited: Duration::from_mins(14) };
+        let late = AttemptEnd::Unproven { waited: PROOF_GRACE };
+        assert_eq!((early.outcome(), late.outcome()), ("handed_back", "failed"));
+        let waiting = end(RUNNING, early, false, false);
+        assert_eq!((waiting.status, waiting.failures), (RunStatus::Pending, 0));
+        let failed_once = end(RUNNING, late, false, false);
+        assert_eq!((failed_once.status, failed_once.failures), (RunStatus::Pending, 1));
+        let again = Run { status: RunStatus::Running, ..failed_once };
+        assert_eq!(end(again, late, false, false).status, RunStatus::Failed);
+        assert_eq!(end(again, early, false, false).failures, 1);
+        assert_eq!(end(again, late, true, false).failures, 0);
+    }
+
+    #[test]
     fn a_cancel_beats_every_end_but_completion() {
         for (how, expected) in [
             (AttemptEnd::Completed, RunStatus::Completed),
             (AttemptEnd::Failed { retryable: false }, RunStatus::Cancelled),
             (AttemptEnd::HandedBack, RunStatus::Cancelled),
             (AttemptEnd::LeaseExpired, RunStatus::Cancelled),
+            (AttemptEnd::Unproven { waited: Duration::ZERO }, RunStatus::Cancelled),
+            (AttemptEnd::Unproven { waited: PROOF_GRACE }, RunStatus::Cancelled),
         ] {
             assert_eq!(end(RUNNING, how, false, true).status, expected);
         }

@@ -21,10 +21,10 @@ sentences! {
         Repaired = "repaired",
             "Some messages contained characters that Postgres cannot store. Each was replaced by U+FFFD.",
             "No action needed: these were NUL characters, unpaired surrogates or invalid UTF-8.";
-        /// No message arrived, and DCE reported no reason.
-        EmptyWithoutReason = "empty_without_reason",
-            "The export completed without a single message, and DiscordChatExporter gave no reason.",
-            "If this range should contain messages, give the bot the permission Read Message History: without it, Discord returns an empty list.";
+        /// Nobody asked Discord, or it could not be asked.
+        NotVerified = "not_verified",
+            "The service did not verify with Discord that this export is complete.",
+            "No message is known to be missing. To verify the next export, do not set DISCORD_VERIFY=false on the workers, and set ALLOW_USER_TOKEN=true if they use a user token. If they still do not verify, their log gives the reason at their start. With a user token, an empty range outside direct messages cannot be verified.";
         MessageShortened = "message_shortened",
             "Some messages larger than 16 MiB were stored without the users of their reactions.",
             "No action needed: everything else in them is kept, including the count of each reaction.";

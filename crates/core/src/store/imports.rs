@@ -9,12 +9,13 @@ use sqlx::postgres::{PgConnection, PgPool};
 use uuid::Uuid;
 
 use super::transitions::{
-    AttemptReport, ClaimedRun, Fence, Finish, RunOptions, finish_attempt, settle_export,
+    AttemptReport, ClaimedRun, Completion, Ending, Fence, RunOptions, finish_attempt, settle_export,
 };
 use super::{StoreError, exactly_one, repeated};
 use crate::export::admission::LEASE;
 use crate::export::failure::Failure;
-use crate::export::state::{AttemptEnd, RunStatus};
+use crate::export::phase::Phase;
+use crate::export::state::RunStatus;
 use crate::export::warnings::Counters;
 use crate::ids::Snowflake;
 
@@ -76,8 +77,11 @@ impl NewImport {
             cursor: None,
             message_count: 0,
             repaired_count: 0,
+            filtered_count: 0,
             counters: Counters::default(),
             bytes_read: 0,
+            through: None,
+            reread_from: None,
             options: self.options.clone(),
             request_id: None,
         }
@@ -128,14 +132,15 @@ async fn is_cancelled(connection: &mut PgConnection, job_id: Uuid) -> Result<boo
 async fn insert_run(connection: &mut PgConnection, new: &NewImport) -> Result<(), StoreError> {
     let written = sqlx::query!(
         "INSERT INTO export_channels (id, job_id, kind, source, channel_id, status, attempt, max_attempts,
-                                      lease_owner, lease_expires_at, started_at)
-         VALUES ($1, $2, 'import', $3, $4, 'running', $5, 0, $6,
-                 clock_timestamp() + make_interval(secs => $7), clock_timestamp())",
+                                      phase, lease_owner, lease_expires_at, started_at)
+         VALUES ($1, $2, 'import', $3, $4, 'running', $5, 0, $6, $7,
+                 clock_timestamp() + make_interval(secs => $8), clock_timestamp())",
         new.run_id,
         new.job_id,
         new.source,
         new.channel_id.to_string(),
         ATTEMPT,
+        Phase::Reading.as_str(),
         new.owner,
         LEASE.as_secs_f64(),
     )
@@ -153,23 +158,16 @@ async fn insert_run(connection: &mut PgConnection, new: &NewImport) -> Result<()
     exactly_one("insert attempt", inserted.rows_affected())
 }
 
-/// Completes a run whose messages are all committed.
+/// Completes a run whose messages are all committed. Nobody can prove that a file is all that its channel had.
 pub async fn complete(pool: &PgPool, fence: &Fence) -> Result<RunStatus, StoreError> {
-    let report = AttemptReport::default();
-    let finish = Finish { end: AttemptEnd::Completed, failure: None, jitter: 0.0, report: &report };
-    finish_attempt(pool, fence, &finish, None).await
+    let completion = Completion::default();
+    finish_attempt(pool, fence, Ending::Completed(&completion), &AttemptReport::default(), None).await
 }
 
 /// Fails a run; its committed messages stay. Cancels it if a cancel is requested.
 pub async fn fail(pool: &PgPool, fence: &Fence, failure: &Failure) -> Result<RunStatus, StoreError> {
-    let report = AttemptReport::default();
-    let finish = Finish {
-        end: AttemptEnd::Failed { retryable: false },
-        failure: Some(failure),
-        jitter: 0.0,
-        report: &report,
-    };
-    finish_attempt(pool, fence, &finish, None).await
+    let ending = Ending::Failed { failure, jitter: 0.0 };
+    finish_attempt(pool, fence, ending, &AttemptReport::default(), None).await
 }
 
 /// Counts of a run's stored messages.

@@ -9,7 +9,7 @@ use dce_core::store::workers::{self, Readiness, Worker};
 use sqlx::Connection;
 use uuid::Uuid;
 
-use super::support::{BY_SLOTS, REPORT, Store, new_export};
+use super::support::{BY_SLOTS, DONE, REPORT, Store, new_export};
 
 const ACTIVE: &str = "SELECT count(*) FROM export_channels WHERE status = 'running' OR task_id IS NOT NULL";
 
@@ -40,9 +40,9 @@ async fn a_small_export_behind_a_huge_one_is_next() {
     }
     let small = store.post(&[1000]).await;
     assert_eq!(store.fetch("w").await, None, "every place is taken");
-    complete(&store.pool, &running[0].fence, &REPORT, BY_SLOTS).await.unwrap();
+    complete(&store.pool, &running[0].fence, &DONE, &REPORT, BY_SLOTS).await.unwrap();
     assert_eq!(store.claim("w").await.job_id, small);
-    complete(&store.pool, &running[1].fence, &REPORT, BY_SLOTS).await.unwrap();
+    complete(&store.pool, &running[1].fence, &DONE, &REPORT, BY_SLOTS).await.unwrap();
     assert_eq!(store.claim("w").await.job_id, huge);
 }
 
@@ -110,11 +110,11 @@ async fn two_runs_of_one_channel_never_run_at_once() {
         }
         turns.push(run.job_id);
         assert_eq!(store.tick(BY_SLOTS).await, 0, "the channel is busy");
-        complete(&store.pool, &run.fence, &REPORT, BY_SLOTS).await.unwrap();
+        complete(&store.pool, &run.fence, &DONE, &REPORT, BY_SLOTS).await.unwrap();
     }
     // `second` already has a running run, so `third` comes first.
     assert_eq!(turns, [first, third, second]);
-    complete(&store.pool, &other.expect("channel 2").fence, &REPORT, BY_SLOTS).await.unwrap();
+    complete(&store.pool, &other.expect("channel 2").fence, &DONE, &REPORT, BY_SLOTS).await.unwrap();
     assert_eq!(store.status(second).await, "completed");
 }
 
@@ -165,7 +165,7 @@ async fn bustle(store: &Store, actor: u64) {
             if (actor + round + end).is_multiple_of(3) {
                 hand_back(&store.pool, &run.fence, &REPORT, BY_SLOTS).await.unwrap();
             } else {
-                complete(&store.pool, &run.fence, &REPORT, BY_SLOTS).await.unwrap();
+                complete(&store.pool, &run.fence, &DONE, &REPORT, BY_SLOTS).await.unwrap();
             }
         }
     }
@@ -201,7 +201,7 @@ async fn eight_concurrent_admissions_never_exceed_the_limit_and_admit_all_runs()
 
     while let Some(task) = store.fetch("w").await {
         if let Claim::Won(run) = claim(&store.pool, &task, "w").await.unwrap() {
-            complete(&store.pool, &run.fence, &REPORT, BY_SLOTS).await.unwrap();
+            complete(&store.pool, &run.fence, &DONE, &REPORT, BY_SLOTS).await.unwrap();
         }
     }
     assert_eq!(store.count("SELECT count(*) FROM exports WHERE status = 'completed'").await, 8 * 12);

@@ -12,7 +12,7 @@ use dce_testkit::process::eventually;
 use sqlx::Connection;
 use uuid::Uuid;
 
-use super::support::{BOUND, BY_SLOTS, REPORT, Store, new_export};
+use super::support::{BOUND, BY_SLOTS, DONE, REPORT, Store, new_export};
 
 /// Number of rounds: `DCE_RACE_ROUNDS`, or 100.
 fn rounds() -> u64 {
@@ -57,7 +57,7 @@ impl Store {
     }
 
     async fn complete(&self, fence: &Fence) -> RunStatus {
-        complete(&self.database.pool(), fence, &REPORT, BY_SLOTS).await.unwrap()
+        complete(&self.database.pool(), fence, &DONE, &REPORT, BY_SLOTS).await.unwrap()
     }
 
     async fn hand_back(&self, fence: &Fence) -> RunStatus {

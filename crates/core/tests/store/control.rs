@@ -9,7 +9,7 @@ use sqlx::postgres::PgListener;
 use tokio::time::timeout;
 use uuid::Uuid;
 
-use super::support::{BOUND, BY_SLOTS, REPORT, Store};
+use super::support::{BOUND, BY_SLOTS, DONE, REPORT, Store};
 
 impl Store {
     /// Sessions as in [`Store::pool`], through a proxy.
@@ -97,7 +97,7 @@ async fn only_a_new_cancel_of_a_running_export_is_announced() {
 async fn a_refusal_has_the_status_and_changes_nothing() {
     let store = Store::with_slots(1).await;
     let completed = store.post(&[1]).await;
-    complete(&store.pool, &store.claim("w").await.fence, &REPORT, BY_SLOTS).await.unwrap();
+    complete(&store.pool, &store.claim("w").await.fence, &DONE, &REPORT, BY_SLOTS).await.unwrap();
     let before = store.everything(completed).await;
     assert_eq!(cancel(&store.pool, completed, BY_SLOTS).await.unwrap(), ControlOutcome::Refused(Completed));
     assert_eq!(retry(&store.pool, completed, BY_SLOTS).await.unwrap(), ControlOutcome::Refused(Completed));

@@ -7,7 +7,7 @@ use dce_core::store::batches::channel::{self, Channel, DescriptionAge};
 use dce_core::store::transitions::{self, NewExport};
 use serde_json::json;
 
-use super::support::{BY_SLOTS, REPORT, Store, new_export};
+use super::support::{BY_SLOTS, DONE, REPORT, Store, new_export};
 
 /// A time and the last id before it.
 const START: &str = "2024-07-03T09:50:40Z";
@@ -52,7 +52,7 @@ impl Store {
         if let Some(cursor) = cursor {
             self.reach(&run.fence, cursor, 1).await;
         }
-        transitions::complete(&self.pool, &run.fence, &REPORT, BY_SLOTS).await.unwrap();
+        transitions::complete(&self.pool, &run.fence, &DONE, &REPORT, BY_SLOTS).await.unwrap();
         self.covered_to().await
     }
 

@@ -17,7 +17,7 @@ use sqlx::{Connection, PgConnection};
 use tokio::time::timeout;
 use uuid::Uuid;
 
-use super::support::{BOUND, BY_SLOTS, REPORT, Store};
+use super::support::{BOUND, BY_SLOTS, DONE, REPORT, Store};
 
 /// The migration under test.
 const LISTING: i64 = 11;
@@ -137,7 +137,7 @@ async fn a_checkpoint_is_not_announced() {
     let url = DatabaseUrl::parse(&store.database.url()).unwrap();
     let mut notices = Listener::for_exports(&url, "test").await.unwrap();
     store.reach(&run.fence, 7, 3).await;
-    transitions::complete(&store.pool, &run.fence, &REPORT, BY_SLOTS).await.unwrap();
+    transitions::complete(&store.pool, &run.fence, &DONE, &REPORT, BY_SLOTS).await.unwrap();
     let notice = timeout(BOUND, notices.recv()).await.expect("in time").unwrap();
     let change = ExportChange { job_id: run.job_id, version: 3, status: ExportStatus::Completed };
     assert_eq!(notice, Notification::ExportChanged(Some(change)), "the first that is heard");

@@ -9,7 +9,7 @@ use dce_core::ids::Snowflake;
 use dce_core::store::StoreError;
 use dce_core::store::transitions::{self, Fence, LeaseState, heartbeat};
 
-use super::support::{BY_SLOTS, REPORT, Store, at};
+use super::support::{BY_SLOTS, DONE, REPORT, Store, at};
 
 /// All writes of a worker with this fence are refused.
 async fn assert_lost(store: &Store, fence: &Fence) {
@@ -18,7 +18,7 @@ async fn assert_lost(store: &Store, fence: &Fence) {
     let note = transitions::record_backend(&mut session, fence).await;
     let failure = Failure::new(FailureKind::MissingAccess);
     let ends = [
-        transitions::complete(&store.pool, fence, &REPORT, BY_SLOTS).await,
+        transitions::complete(&store.pool, fence, &DONE, &REPORT, BY_SLOTS).await,
         transitions::fail(&store.pool, fence, &failure, 0.5, &REPORT, BY_SLOTS).await,
         transitions::hand_back(&store.pool, fence, &REPORT, BY_SLOTS).await,
     ];
@@ -56,7 +56,7 @@ async fn a_worker_whose_run_was_rescued_cannot_write() {
     // Another worker with the right attempt is not the owner either.
     assert_lost(&store, &Fence { worker: "x".into(), ..second.fence.clone() }).await;
     assert_eq!(store.everything(job_id).await, running);
-    transitions::complete(&store.pool, &second.fence, &REPORT, BY_SLOTS).await.unwrap();
+    transitions::complete(&store.pool, &second.fence, &DONE, &REPORT, BY_SLOTS).await.unwrap();
     assert_eq!(store.status(job_id).await, "completed");
 }
 
@@ -69,7 +69,7 @@ async fn repeating_an_end_after_a_lost_answer_changes_nothing() {
         Failure { retry_after: Some(Duration::from_hours(1)), ..Failure::new(FailureKind::RateLimited) };
 
     let completed = store.claim("w").await.fence;
-    let complete = || transitions::complete(&store.pool, &completed, &REPORT, BY_SLOTS);
+    let complete = || transitions::complete(&store.pool, &completed, &DONE, &REPORT, BY_SLOTS);
     assert_eq!(complete().await.unwrap(), RunStatus::Completed);
     let once = store.everything(job_id).await;
     assert_eq!(complete().await.unwrap(), RunStatus::Completed);
@@ -119,7 +119,7 @@ async fn a_checkpoint_sets_counts_adds_written_rows_and_renews_the_lease() {
     assert_eq!((&run["message_count"], &run["inserted_count"]), (&5.into(), &10.into()));
     assert_eq!(run["updated_count"], 4);
 
-    transitions::complete(&store.pool, &fence, &REPORT, BY_SLOTS).await.unwrap();
+    transitions::complete(&store.pool, &fence, &DONE, &REPORT, BY_SLOTS).await.unwrap();
     let export = &store.everything(job_id).await["export"];
     assert_eq!((&export["message_count"], &export["inserted_count"]), (&5.into(), &10.into()));
     assert_eq!(export["updated_count"], 4);

@@ -12,7 +12,7 @@ use dce_core::store::transitions::{
 use dce_testkit::proxy::Lost;
 use uuid::Uuid;
 
-use super::support::{BY_SLOTS, REPORT, Store};
+use super::support::{BY_SLOTS, DONE, REPORT, Store};
 
 const OWNER: &str = "import-1";
 
@@ -86,7 +86,7 @@ async fn imports_use_no_place_and_share_their_channel() {
     let live = store.post(&[7]).await;
     let run = store.claim("w").await;
     assert_eq!((run.job_id, run.channel_id.get()), (live, 7), "admitted beside two imports of its channel");
-    transitions::complete(&store.pool, &run.fence, &REPORT, BY_SLOTS).await.unwrap();
+    transitions::complete(&store.pool, &run.fence, &DONE, &REPORT, BY_SLOTS).await.unwrap();
 }
 
 #[tokio::test]

@@ -21,7 +21,7 @@ use sqlx::{Executor, PgConnection, PgPool};
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
-use super::support::{BOUND, BY_SLOTS, REPORT, Store, at, new_export};
+use super::support::{BOUND, BY_SLOTS, DONE, REPORT, Store, at, new_export};
 
 const EXPORT_ROW: &str = "SELECT FROM exports WHERE job_id = $1 FOR NO KEY UPDATE";
 const RUN_ROW: &str = "SELECT FROM export_channels WHERE id = $1 FOR NO KEY UPDATE";
@@ -131,7 +131,9 @@ async fn a_transition_that_waits_for_an_export_holds_no_other_lock() {
     let gate = store.gate_at(EXPORT_ROW, job_id).await;
     let transitions = [
         store.start(move |pool| async move { claim(&pool, &task, "w").await.map(drop) }),
-        store.start(move |pool| async move { complete(&pool, &fence, &REPORT, BY_SLOTS).await.map(drop) }),
+        store.start(
+            move |pool| async move { complete(&pool, &fence, &DONE, &REPORT, BY_SLOTS).await.map(drop) },
+        ),
         store.start(move |pool| async move { cancel(&pool, job_id, BY_SLOTS).await.map(drop) }),
         store.start(move |pool| async move { retry(&pool, job_id, BY_SLOTS).await.map(drop) }),
         store.start(move |pool| async move { rescue(&pool, &expired).await.map(drop) }),
@@ -238,7 +240,8 @@ async fn an_ending_run_does_not_delay_heartbeats_of_others() {
     };
 
     let gate = store.gate(ADMISSION_LOCK).await;
-    let end = store.start(move |pool| async move { complete(&pool, &ending, &REPORT, BY_SLOTS).await });
+    let end =
+        store.start(move |pool| async move { complete(&pool, &ending, &DONE, &REPORT, BY_SLOTS).await });
     store.stopped(1).await;
     assert_eq!(beats().await, [LeaseState::Busy, LeaseState::Renewed]);
 

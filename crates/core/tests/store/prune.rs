@@ -13,7 +13,7 @@ use dce_core::store::transitions;
 use sqlx::Connection;
 
 use super::archive_fixture::MESSAGES;
-use super::support::{BY_SLOTS, REPORT, Store};
+use super::support::{BY_SLOTS, DONE, REPORT, Store};
 
 const HOUR: Duration = Duration::from_secs(60 * 60);
 
@@ -99,7 +99,7 @@ async fn old_exports_are_deleted_with_their_rows_and_active_ones_stay() {
         let job_id = store.post(&[1, 2]).await;
         for _ in 0..2 {
             let fence = store.claim("w").await.fence;
-            transitions::complete(&store.pool, &fence, &REPORT, BY_SLOTS).await.unwrap();
+            transitions::complete(&store.pool, &fence, &DONE, &REPORT, BY_SLOTS).await.unwrap();
         }
         ended.push(job_id);
     }
@@ -110,7 +110,7 @@ async fn old_exports_are_deleted_with_their_rows_and_active_ones_stay() {
     store.execute("UPDATE exports SET created_at = created_at - interval '9 d', finished_at = finished_at - interval '9 d'").await;
     let fresh = store.post(&[1]).await;
     let fence = store.claim("w").await.fence;
-    transitions::complete(&store.pool, &fence, &REPORT, BY_SLOTS).await.unwrap();
+    transitions::complete(&store.pool, &fence, &DONE, &REPORT, BY_SLOTS).await.unwrap();
     let running = store.post(&[1]).await;
     let run = store.claim("w").await;
     let pending = store.post(&[1]).await;
@@ -152,6 +152,6 @@ async fn old_exports_are_deleted_with_their_rows_and_active_ones_stay() {
         transitions::ControlOutcome::Now(_)
     ));
     assert_eq!(prune::delete_exports(&mut session, before).await.unwrap(), DeletedExports::default());
-    transitions::complete(&store.pool, &run.fence, &REPORT, BY_SLOTS).await.unwrap();
+    transitions::complete(&store.pool, &run.fence, &DONE, &REPORT, BY_SLOTS).await.unwrap();
     assert_eq!(store.status(running).await, "completed");
 }

@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use uuid::Uuid;
 
-use super::support::{BY_SLOTS, REPORT, Store, new_export};
+use super::support::{BY_SLOTS, DONE, REPORT, Store, new_export};
 
 /// Of the two workers together.
 const SLOTS: usize = 3;
@@ -139,7 +139,8 @@ impl World<'_> {
             }
             Step::Complete(choice) => {
                 let Some((id, fence)) = self.running(choice) else { return };
-                let now = transitions::complete(&self.store.pool, &fence, &REPORT, BY_SLOTS).await.unwrap();
+                let now =
+                    transitions::complete(&self.store.pool, &fence, &DONE, &REPORT, BY_SLOTS).await.unwrap();
                 self.end(id, AttemptEnd::Completed, now);
             }
             Step::Fail(choice, retryable) => {

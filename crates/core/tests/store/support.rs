@@ -7,7 +7,7 @@ use dce_core::export::admission::AdmissionLimit;
 use dce_core::ids::Snowflake;
 use dce_core::queue::{self, Task};
 use dce_core::store::transitions::{
-    self, AttemptReport, Checkpoint, Claim, ClaimedRun, ExpiredLease, Fence, NewExport,
+    self, AttemptReport, Checkpoint, Claim, ClaimedRun, Completion, ExpiredLease, Fence, NewExport, Reread,
 };
 use dce_core::store::workers::{self, Readiness, Worker};
 use dce_testkit::database::TestDatabase;
@@ -21,8 +21,18 @@ pub(crate) const BOUND: Duration = Duration::from_secs(20);
 pub(crate) const BY_SLOTS: AdmissionLimit = AdmissionLimit { max_parallel_runs: None };
 
 /// An empty report.
-pub(crate) const REPORT: AttemptReport =
-    AttemptReport { dce_version: None, exit_code: None, stderr_tail: None, reported_empty: false };
+pub(crate) const REPORT: AttemptReport = AttemptReport {
+    dce_version: None,
+    exit_code: None,
+    stderr_tail: None,
+    discord_requests: 0,
+    through: false,
+    upper: None,
+    reread: Reread::Unchanged,
+};
+
+/// A completion without a proof.
+pub(crate) const DONE: Completion = Completion { verified: None, warn_not_verified: false, last: None };
 
 /// A database of its own, with sessions set up like those of API and workers.
 pub(crate) struct Store {

@@ -2,13 +2,13 @@
 
 use dce_core::export::failure::{Failure, FailureKind};
 use dce_core::export::state::RunStatus;
-use dce_core::export::warnings::{Counters, WarningKind};
+use dce_core::export::warnings::Counters;
 use dce_core::ids::Snowflake;
 use dce_core::store::reading::export;
-use dce_core::store::transitions::{self, AttemptReport, Checkpoint, ClaimedRun, NewExport};
-use serde_json::{Value, json};
+use dce_core::store::transitions::{self, Checkpoint, ClaimedRun, Completion};
+use serde_json::Value;
 
-use super::support::{BY_SLOTS, REPORT, Store, at, new_export};
+use super::support::{BY_SLOTS, DONE, REPORT, Store, at};
 
 fn some(blank: u64) -> Counters {
     let mut counters =
@@ -80,7 +80,7 @@ async fn counters_are_set_with_the_cursor_and_read_by_the_next_attempt() {
     let second = store.claim("w").await;
     assert_eq!((second.counters, second.repaired_count), (some(7), 4));
     assert_eq!(store.warnings(&second).await.0, some(7).warnings(4), "a claim forgets nothing");
-    let ended = transitions::complete(&store.pool, &second.fence, &REPORT, BY_SLOTS).await.unwrap();
+    let ended = transitions::complete(&store.pool, &second.fence, &DONE, &REPORT, BY_SLOTS).await.unwrap();
     assert_eq!(ended, RunStatus::Completed);
     assert_eq!(
         store.warnings(&second).await,
@@ -89,49 +89,17 @@ async fn counters_are_set_with_the_cursor_and_read_by_the_next_attempt() {
 }
 
 #[tokio::test]
-async fn a_run_without_messages_gets_a_warning_unless_the_reason_is_known() {
-    let suspicious = json!([WarningKind::EmptyWithoutReason.to_json()]);
-    let filtered = NewExport { options: json!({ "filter": "has:image" }), ..new_export(&[1]) };
-    let unfiltered = NewExport { options: json!({ "filter": null, "markdown": false }), ..new_export(&[1]) };
-    let told = AttemptReport { reported_empty: true, ..REPORT };
-    for (what, new, messages, report, expected) in [
-        ("nothing came", new_export(&[1]), 0, &REPORT, &suspicious),
-        ("nothing came, without a filter", unfiltered, 0, &REPORT, &suspicious),
-        ("a message came", new_export(&[1]), 1, &REPORT, &json!([])),
-        ("DCE said it", new_export(&[1]), 0, &told, &json!([])),
-        ("a filter", filtered, 0, &REPORT, &json!([])),
-    ] {
-        let store = Store::with_slots(1).await;
-        store.post_new(&new).await;
-        let run = store.claim("w").await;
-        if messages > 0 {
-            store.reach(&run.fence, 500, messages).await;
-        }
-        for _ in 0..2 {
-            // The second time as after a lost first answer.
-            transitions::complete(&store.pool, &run.fence, report, BY_SLOTS).await.unwrap();
-        }
-        assert_eq!(store.warnings(&run).await, (expected.clone(), channel_source(expected, "1")), "{what}");
-    }
-}
-
-#[tokio::test]
-async fn only_a_completed_run_without_messages_gets_a_warning() {
-    let store = Store::with_slots(1).await;
-    store.post(&[1]).await;
-    let run = store.claim("w").await;
-    store.fail(&run).await;
-    assert_eq!(store.warnings(&run).await, (json!([]), json!([])));
-}
-
-#[tokio::test]
 async fn an_export_has_the_warnings_of_all_its_channels() {
     let store = Store::with_slots(2).await;
     store.post(&[1, 2]).await;
     let (one, two) = (store.claim("w").await, store.claim("w").await);
     store.notice(&one, 500, some(1)).await;
-    for run in [&one, &two] {
-        transitions::complete(&store.pool, &run.fence, &REPORT, BY_SLOTS).await.unwrap();
+    let unverified = Completion { warn_not_verified: true, ..DONE };
+    for (run, completion) in [(&one, &DONE), (&two, &unverified)] {
+        for _ in 0..2 {
+            // The second time as after a lost first answer.
+            transitions::complete(&store.pool, &run.fence, completion, &REPORT, BY_SLOTS).await.unwrap();
+        }
     }
     let (_, shown) = store.warnings(&one).await;
     let shown = shown.as_array().unwrap().iter();
@@ -141,7 +109,7 @@ async fn an_export_has_the_warnings_of_all_its_channels() {
     let (one, two) = (one.channel_id.to_string(), two.channel_id.to_string());
     let noticed = ["content_blank", "message_shortened", "reaction_users_missing", "repaired"];
     let mut expected: Vec<_> = noticed.iter().map(|code| (one.as_str(), *code)).collect();
-    expected.push((&two, "empty_without_reason"));
+    expected.push((&two, "not_verified"));
     expected.sort_unstable();
     assert_eq!(shown, expected);
 }

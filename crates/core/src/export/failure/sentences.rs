@@ -25,6 +25,10 @@ sentences! {
         ForumNeedsThreads = "forum_needs_threads",
             "This channel is a forum: its messages are in its threads.",
             "Export the threads by their own ids.";
+        /// 403 on a message that must exist, where the channel's list of messages was empty.
+        HistoryHidden = "history_hidden",
+            "The bot is not allowed to read this channel's message history: Discord returned an empty list instead of an error.",
+            "Give the bot the permission Read Message History in this channel, then retry the export.";
         InvalidFilter = "invalid_filter",
             "DiscordChatExporter does not understand the filter.",
             "Correct `filter`. DiscordChatExporter's documentation describes the syntax.";
@@ -61,6 +65,10 @@ sentences! {
         OutputTruncated = "output_truncated",
             "DiscordChatExporter's output is incomplete.",
             "No action needed: the messages read so far are kept, and the export resumes from the last stored message.";
+        /// Exit code 0 and complete documents, but Discord has messages beyond them.
+        OutputShort = "output_short",
+            "DiscordChatExporter reported success, but did not export all of the messages that Discord has.",
+            "No action needed at first: the export is retried automatically and resumes from the last stored message. If two attempts in a row end at the same message, it fails, and `detail` names that message and Discord's newest one.";
         OutputUnreadable = "output_unreadable",
             "DiscordChatExporter's output is not the JSON that this version of dce-service understands.",
             "Check that DCE_BIN is a supported version (2.46 to 2.48). If it is, report this as a bug in dce-service.";

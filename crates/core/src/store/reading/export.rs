@@ -5,6 +5,7 @@ use sqlx::postgres::{PgConnection, PgPool};
 use uuid::Uuid;
 
 use super::blockers::{Blocker, ServiceState};
+use crate::export::phase::Phase;
 use crate::store::{StoreError, repeated};
 
 /// Number of a run's last attempts that are read: a long channel may have hundreds.
@@ -38,6 +39,7 @@ pub struct ExportRow {
     pub options: serde_json::Value,
     pub duration_ms: Option<i64>,
     pub error: Option<serde_json::Value>,
+    pub verified_at: Option<DateTime<Utc>>,
     pub request_id: Option<String>,
     pub requested_by: Option<String>,
     pub version: i64,
@@ -59,6 +61,8 @@ pub struct RunRow {
     pub source: String,
     pub channel_id: Option<String>,
     pub status: String,
+    /// `None` unless the run is running.
+    pub phase: Option<String>,
     pub attempt: i32,
     pub failures: i32,
     pub max_attempts: i32,
@@ -67,10 +71,14 @@ pub struct RunRow {
     pub inserted_count: i64,
     pub updated_count: i64,
     pub repaired_count: i64,
+    pub filtered_count: i64,
     pub bytes_read: i64,
     pub first_message_id: Option<String>,
     pub last_message_id: Option<String>,
     pub newest_at: Option<DateTime<Utc>>,
+    pub verified_at: Option<DateTime<Utc>>,
+    pub verified_newest_id: Option<String>,
+    pub discord_requests: i64,
     pub error: Option<serde_json::Value>,
     pub warnings: serde_json::Value,
     pub created_at: DateTime<Utc>,
@@ -99,6 +107,16 @@ pub struct Attempt {
 /// Sums a count over the runs.
 pub fn total(runs: &[RunWithAttempts], count: fn(&RunRow) -> i64) -> i64 {
     runs.iter().map(|run| count(&run.row)).sum()
+}
+
+/// The phase of the least advanced running run.
+pub fn phase(runs: &[RunWithAttempts]) -> Option<&str> {
+    let phases = runs.iter().filter_map(|run| run.row.phase.as_deref());
+    // A phase of a newer program comes after the ones known here.
+    phases.min_by_key(|phase| {
+        let known = Phase::parse(phase);
+        (known.is_none(), known)
+    })
 }
 
 /// The warnings of the runs, each with its channel.
@@ -134,7 +152,7 @@ async fn read(pool: &PgPool, job_id: Uuid) -> Result<Option<ExportWithRuns>, Sto
     sqlx::query!("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY").execute(&mut *tx).await?;
     let Some(row) = sqlx::query_as!(
         ExportRow,
-        r#"SELECT job_id, status, channel_id, start_at, end_at, format, media, options, duration_ms, error,
+        r#"SELECT job_id, status, channel_id, start_at, end_at, format, media, options, duration_ms, error, verified_at,
                   request_id, requested_by, version, cancel_requested_at, created_at, started_at, finished_at,
                   EXISTS (SELECT FROM export_channels r WHERE r.job_id = exports.job_id AND r.status = 'pending'
                                                           AND r.run_at <= clock_timestamp()) AS "any_due!",
@@ -155,10 +173,11 @@ async fn read(pool: &PgPool, job_id: Uuid) -> Result<Option<ExportWithRuns>, Sto
 async fn runs(connection: &mut PgConnection, job_id: Uuid) -> Result<Vec<RunWithAttempts>, StoreError> {
     let rows = sqlx::query_as!(
         RunRow,
-        r#"SELECT id, kind, source, channel_id, status, attempt, failures, max_attempts,
+        r#"SELECT id, kind, source, channel_id, status, CASE WHEN status = 'running' THEN phase END AS phase,
+                  attempt, failures, max_attempts,
                   CASE WHEN status = 'pending' AND attempt > 0 THEN run_at END AS next_attempt_at,
-                  message_count, inserted_count, updated_count, repaired_count, bytes_read,
-                  first_message_id, last_message_id, newest_at, error, warnings, created_at, started_at, finished_at,
+                  message_count, inserted_count, updated_count, repaired_count, filtered_count, bytes_read,
+                  first_message_id, last_message_id, newest_at, verified_at, verified_newest_id, discord_requests, error, warnings, created_at, started_at, finished_at,
                   CASE WHEN status = 'running' THEN (
                     SELECT extract(epoch FROM sum(coalesce(a.ended_at, clock_timestamp()) - a.started_at))::float8
                       FROM export_attempts a WHERE a.run_id = r.id) END AS running_seconds

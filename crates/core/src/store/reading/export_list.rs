@@ -50,6 +50,7 @@ pub struct ExportSummary {
     pub updated_count: i64,
     pub duration_ms: Option<i64>,
     pub error: Option<serde_json::Value>,
+    pub verified_at: Option<DateTime<Utc>>,
     pub warnings: serde_json::Value,
     pub request_id: Option<String>,
     pub requested_by: Option<String>,
@@ -83,7 +84,7 @@ pub async fn page(
             ExportSummary,
             r#"WITH page AS MATERIALIZED (
                  SELECT e.job_id, e.status, e.channel_id, e.start_at, e.end_at, e.format, e.media, e.options,
-                        e.message_count, e.inserted_count, e.updated_count, e.duration_ms, e.error, e.warnings,
+                        e.message_count, e.inserted_count, e.updated_count, e.duration_ms, e.error, e.verified_at, e.warnings,
                         e.request_id, e.requested_by, e.version, e.cancel_requested_at, e.created_at, e.started_at, e.finished_at
                    FROM list_exports($1, $2, coalesce($3::timestamptz, '-infinity'),
                                      coalesce($4::timestamptz, 'infinity'), $5, $6) l
@@ -92,7 +93,8 @@ pub async fn page(
                       coalesce(t.message_count, p.message_count) AS "message_count!",
                       coalesce(t.inserted_count, p.inserted_count) AS "inserted_count!",
                       coalesce(t.updated_count, p.updated_count) AS "updated_count!",
-                      p.duration_ms, p.error, p.warnings, p.request_id, p.requested_by, p.version, p.cancel_requested_at,
+                      p.duration_ms, p.error, p.verified_at, p.warnings, p.request_id, p.requested_by, p.version,
+                      p.cancel_requested_at,
                       p.created_at, p.started_at, p.finished_at
                  FROM page p
                  LEFT JOIN export_totals(ARRAY(SELECT job_id FROM page WHERE status = 'running')) t USING (job_id)

@@ -24,6 +24,8 @@ pub struct Checkpoint {
     pub message_count: i64,
     /// Repaired ones among them: set.
     pub repaired_count: i64,
+    /// Messages below the cursor that the filter has dropped, over all attempts: set.
+    pub filtered_count: i64,
     /// The counters behind their warnings: set.
     pub counters: Counters,
     /// Bytes read over all attempts: set.
@@ -45,8 +47,8 @@ pub async fn checkpoint(ingest: &mut PgConnection, fence: &Fence, at: &Checkpoin
                 last_message_id = coalesce($6, last_message_id),
                 newest_at = greatest(newest_at, $7),
                 message_count = $8, repaired_count = $9, bytes_read = $10, inserted_count = inserted_count + $11,
-                updated_count = updated_count + $12, warnings = $13,
-                lease_expires_at = clock_timestamp() + make_interval(secs => $14)
+                updated_count = updated_count + $12, warnings = $13, filtered_count = $14,
+                lease_expires_at = clock_timestamp() + make_interval(secs => $15)
           WHERE id = $1 AND attempt = $2 AND lease_owner = $3 AND status = 'running'",
         fence.run_id,
         fence.attempt,
@@ -61,6 +63,7 @@ pub async fn checkpoint(ingest: &mut PgConnection, fence: &Fence, at: &Checkpoin
         at.inserted,
         at.updated,
         at.counters.warnings(at.repaired_count.unsigned_abs()),
+        at.filtered_count,
         LEASE.as_secs_f64(),
     )
     .execute(ingest)

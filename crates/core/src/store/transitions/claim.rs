@@ -1,6 +1,7 @@
 //! Claim of a run by the worker that fetched its task.
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -8,10 +9,11 @@ use sqlx::postgres::{PgConnection, PgPool};
 use uuid::Uuid;
 
 use super::fence::Fence;
-use super::lock::lock_export_of;
+use super::lock::{duration, lock_export_of};
 use super::settle_export::settle_export;
 use crate::export::admission::LEASE;
 use crate::export::conflict::OnConflict;
+use crate::export::phase::Phase;
 use crate::export::warnings::Counters;
 use crate::ids::{DISCORD_EPOCH_MS, Snowflake};
 use crate::queue;
@@ -34,10 +36,16 @@ pub struct ClaimedRun {
     pub message_count: i64,
     /// Repaired messages below the cursor.
     pub repaired_count: i64,
+    /// Messages below the cursor that the filter has dropped; `message_count` does not include them.
+    pub filtered_count: i64,
     /// The counters behind the warnings about messages below the cursor.
     pub counters: Counters,
     /// Bytes of DCE's output that earlier attempts have read.
     pub bytes_read: i64,
+    /// An earlier attempt read to the end: `None` if the run must be read on.
+    pub through: Option<Through>,
+    /// The lowest id at or below the cursor that appeared late: this attempt reads it again.
+    pub reread_from: Option<Snowflake>,
     pub options: RunOptions,
     /// The request that created the export.
     pub request_id: Option<String>,
@@ -50,6 +58,13 @@ impl ClaimedRun {
         let from_start = self.start_at.and_then(Snowflake::first_at).map(Snowflake::before);
         self.cursor.max(from_start)
     }
+}
+
+/// DCE was through and everything is committed: only the proof is missing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Through {
+    /// Time since then, by the database's clock.
+    pub since: Duration,
 }
 
 /// The part of an export's `options` that DCE and the ingest follow.
@@ -108,7 +123,9 @@ async fn claimed_before(
     let row = sqlx::query_as!(
         ClaimedRow,
         r#"SELECT x.job_id, x.attempt, x.channel_id AS "channel_id!", x.upper_message_id AS "upper!", x.cursor_message_id,
-                  x.message_count, x.repaired_count, x.warnings, x.bytes_read, e.start_at, e.options, e.request_id
+                  x.message_count, x.repaired_count, x.filtered_count, x.warnings, x.bytes_read, x.reread_from,
+                  extract(epoch FROM clock_timestamp() - x.through_at)::float8 AS through_seconds,
+                  e.start_at, e.options, e.request_id
              FROM export_channels x JOIN exports e USING (job_id)
             WHERE x.id = $1 AND x.lease_owner = $2 AND x.status = 'running'"#,
         run_id,
@@ -141,34 +158,39 @@ async fn claim_locked(
         }
         return Ok(Claim::Nothing);
     }
-    // A run without an end gets one at its first claim, so that all its attempts read the same window.
+    // The first claim fixes the end, so that all attempts read the same window; never in the future, where messages
+    // arrive faster than they could be proven complete.
     let row = sqlx::query_as!(
         ClaimedRow,
         r#"UPDATE export_channels x
-              SET status = 'running', attempt = x.attempt + 1, task_id = NULL, lease_owner = $3,
+              SET status = 'running', phase = $6, attempt = x.attempt + 1, task_id = NULL, lease_owner = $3,
                   lease_expires_at = clock_timestamp() + make_interval(secs => $4),
                   started_at = coalesce(x.started_at, clock_timestamp()),
                   upper_message_id = coalesce(x.upper_message_id,
-                    (trunc(extract(epoch FROM coalesce(e.end_at, clock_timestamp())) * 1000 - $5::bigint) * 4194304)::text)
+                    (trunc(extract(epoch FROM least(e.end_at, clock_timestamp())) * 1000 - $5::bigint) * 4194304)::text)
              FROM exports e
             WHERE x.id = $1 AND x.task_id = $2 AND x.status = 'pending' AND e.job_id = x.job_id
            RETURNING x.job_id, x.attempt, x.channel_id AS "channel_id!", x.upper_message_id AS "upper!", x.cursor_message_id,
-                     x.message_count, x.repaired_count, x.warnings, x.bytes_read, e.start_at, e.options, e.request_id"#,
+                     x.message_count, x.repaired_count, x.filtered_count, x.warnings, x.bytes_read, x.reread_from,
+                     extract(epoch FROM clock_timestamp() - x.through_at)::float8 AS through_seconds,
+                     e.start_at, e.options, e.request_id"#,
         run_id,
         task_id,
         worker,
         LEASE.as_secs_f64(),
         DISCORD_EPOCH_MS,
+        Phase::Reading.as_str(),
     )
     .fetch_optional(&mut *connection)
     .await?;
     let Some(row) = row else { return Ok(Claim::Nothing) };
     let inserted = sqlx::query!(
-        "INSERT INTO export_attempts (run_id, attempt, worker, cursor_before) VALUES ($1, $2, $3, $4)",
+        "INSERT INTO export_attempts (run_id, attempt, worker, cursor_before, reread_from) VALUES ($1, $2, $3, $4, $5)",
         run_id,
         row.attempt,
         worker,
-        row.cursor_message_id
+        row.cursor_message_id,
+        row.reread_from,
     )
     .execute(&mut *connection)
     .await?;
@@ -186,8 +208,11 @@ struct ClaimedRow {
     cursor_message_id: Option<String>,
     message_count: i64,
     repaired_count: i64,
+    filtered_count: i64,
     warnings: serde_json::Value,
     bytes_read: i64,
+    reread_from: Option<String>,
+    through_seconds: Option<f64>,
     start_at: Option<DateTime<Utc>>,
     options: serde_json::Value,
     request_id: Option<String>,
@@ -204,8 +229,11 @@ impl ClaimedRow {
             cursor: self.cursor_message_id.as_deref().map(parse_id).transpose()?,
             message_count: self.message_count,
             repaired_count: self.repaired_count,
+            filtered_count: self.filtered_count,
             counters: Counters::from_warnings(&self.warnings),
             bytes_read: self.bytes_read,
+            through: self.through_seconds.map(|seconds| Through { since: duration(seconds) }),
+            reread_from: self.reread_from.as_deref().map(parse_id).transpose()?,
             options: serde_json::from_value(self.options)
                 .map_err(|error| sqlx::Error::Decode(error.into()))?,
             request_id: self.request_id,

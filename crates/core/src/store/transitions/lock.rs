@@ -1,5 +1,7 @@
 //! Row locks that transitions begin with: the export first, then its run.
 
+use std::time::Duration;
+
 use sqlx::postgres::PgConnection;
 use uuid::Uuid;
 
@@ -35,8 +37,29 @@ pub(super) struct LockedRun {
     pub(super) attempt: i32,
     pub(super) failures: i32,
     pub(super) max_attempts: i32,
-    pub(super) progressed: bool,
+    pub(super) cursor: Option<String>,
+    /// The cursor with which the attempt began.
+    pub(super) cursor_before: Option<String>,
+    /// Seconds since DCE was through; `None`: the run must be read on.
+    pub(super) through_seconds: Option<f64>,
     pub(super) is_import: bool,
+}
+
+impl LockedRun {
+    /// Whether the attempt has moved the cursor.
+    pub(super) fn progressed(&self) -> bool {
+        self.cursor != self.cursor_before
+    }
+
+    /// Time since DCE was through.
+    pub(super) fn waited(&self) -> Duration {
+        self.through_seconds.map_or(Duration::ZERO, duration)
+    }
+}
+
+/// A duration in the database's seconds: negative after its clock was set back.
+pub(super) fn duration(seconds: f64) -> Duration {
+    Duration::try_from_secs_f64(seconds).unwrap_or_default()
 }
 
 /// Locks a run if the fence holds.
@@ -46,8 +69,8 @@ pub(super) async fn lock_fenced(
 ) -> Result<Option<LockedRun>, StoreError> {
     let run = sqlx::query_as!(
         LockedRun,
-        r#"SELECT r.attempt, r.failures, r.max_attempts,
-                  r.cursor_message_id IS DISTINCT FROM a.cursor_before AS "progressed!",
+        r#"SELECT r.attempt, r.failures, r.max_attempts, r.cursor_message_id AS cursor, a.cursor_before,
+                  extract(epoch FROM clock_timestamp() - r.through_at)::float8 AS through_seconds,
                   r.kind = 'import' AS "is_import!"
              FROM export_channels r JOIN export_attempts a ON a.run_id = r.id AND a.attempt = r.attempt
             WHERE r.id = $1 AND r.attempt = $2 AND r.lease_owner = $3 AND r.status = 'running'

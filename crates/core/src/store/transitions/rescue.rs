@@ -3,13 +3,15 @@
 use sqlx::postgres::PgPool;
 use uuid::Uuid;
 
+use super::attempt_report::AttemptReport;
 use super::attempt_sessions;
-use super::finish::{AttemptReport, Finish, leave_running};
+use super::ending::Ending;
+use super::finish::leave_running;
 use super::lock::{LockedRun, lock_export_of};
 use super::settle_export::settle_export;
 use crate::export::admission::LEASE;
 use crate::export::failure::{Failure, FailureKind};
-use crate::export::state::{AttemptEnd, RunStatus};
+use crate::export::state::RunStatus;
 use crate::store::StoreError;
 
 /// An attempt whose lease has expired, with the sessions that may still write for it.
@@ -62,8 +64,8 @@ pub async fn rescue(pool: &PgPool, expired: &ExpiredLease) -> Result<Option<RunS
     // This waits for the exports row, because it holds no lock yet, but not for the run.
     let run = sqlx::query_as!(
         LockedRun,
-        r#"SELECT r.attempt, r.failures, r.max_attempts,
-                  r.cursor_message_id IS DISTINCT FROM a.cursor_before AS "progressed!",
+        r#"SELECT r.attempt, r.failures, r.max_attempts, r.cursor_message_id AS cursor, a.cursor_before,
+                  extract(epoch FROM clock_timestamp() - r.through_at)::float8 AS through_seconds,
                   r.kind = 'import' AS "is_import!"
              FROM export_channels r JOIN export_attempts a ON a.run_id = r.id AND a.attempt = r.attempt
             WHERE r.id = $1 AND r.attempt = $2 AND r.status = 'running' AND r.lease_expires_at < clock_timestamp()
@@ -78,10 +80,9 @@ pub async fn rescue(pool: &PgPool, expired: &ExpiredLease) -> Result<Option<RunS
     let Some(run) = run else { return Ok(None) };
     let failure =
         Failure::new(if run.is_import { FailureKind::ImportInterrupted } else { FailureKind::LeaseExpired });
-    let report = AttemptReport::default();
-    let finish =
-        Finish { end: AttemptEnd::LeaseExpired, failure: Some(&failure), jitter: 0.0, report: &report };
-    let status = leave_running(&mut tx, expired.run_id, &run, export, &finish).await?;
+    let ending = Ending::LeaseExpired(&failure);
+    let status =
+        leave_running(&mut tx, expired.run_id, &run, export, ending, &AttemptReport::default()).await?;
     settle_export(&mut tx, export.job_id).await?;
     tx.commit().await?;
     Ok(Some(status))

@@ -1,4 +1,4 @@
-//! The status, counts, error and warnings of an export, derived from its runs.
+//! The status, counts, error, warnings and proof of an export, derived from its runs.
 
 use sqlx::postgres::PgConnection;
 use uuid::Uuid;
@@ -19,6 +19,7 @@ pub(crate) async fn settle_export(
                   coalesce(sum(message_count), 0)::bigint AS "message_count!",
                   coalesce(sum(inserted_count), 0)::bigint AS "inserted_count!",
                   coalesce(sum(updated_count), 0)::bigint AS "updated_count!",
+                  CASE WHEN bool_and(verified_at IS NOT NULL) THEN max(verified_at) END AS verified_at,
                   (array_agg(error || jsonb_build_object('channel_id', channel_id)
                                    || CASE kind WHEN 'import' THEN jsonb_build_object('source', source) ELSE '{}' END ORDER BY finished_at, id)
                      FILTER (WHERE status = 'failed'))[1] AS first_error
@@ -41,6 +42,7 @@ pub(crate) async fn settle_export(
     let settled = sqlx::query!(
         "UPDATE exports e
             SET status = $2, message_count = $3, inserted_count = $4, updated_count = $5, error = $6, version = version + 1,
+                verified_at = $9,
                 warnings = (SELECT coalesce(jsonb_agg(w.warning || jsonb_build_object('channel_id', r.channel_id) ORDER BY r.id), '[]')
                               FROM export_channels r, jsonb_array_elements(r.warnings) AS w (warning) WHERE r.job_id = $1),
                 started_at = CASE WHEN $8 THEN coalesce(started_at, clock_timestamp()) END,
@@ -55,6 +57,7 @@ pub(crate) async fn settle_export(
         error,
         status.is_final(),
         runs.any_claimed,
+        runs.verified_at,
     )
     .execute(connection)
     .await?;

@@ -38,6 +38,7 @@ impl LowWaterMark {
             last: run.cursor,
             message_count: run.message_count,
             repaired_count: run.repaired_count,
+            filtered_count: run.filtered_count,
             counters: run.counters,
             bytes_read: run.bytes_read,
             ..Checkpoint::default()
@@ -137,8 +138,11 @@ mod tests {
             cursor: cursor.map(id),
             message_count: 7,
             repaired_count: 0,
+            filtered_count: 0,
             counters: Counters::default(),
             bytes_read: 0,
+            through: None,
+            reread_from: None,
             options: RunOptions::default(),
             request_id: None,
         })
