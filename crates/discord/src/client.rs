@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use dce_snowflake::Snowflake;
@@ -185,19 +185,32 @@ impl Client {
         requests: &mut u32,
     ) -> Result<(T, Reply), ErrorKind> {
         let mut failures = 0;
+        // The reason that a timeout at the deadline would hide.
+        let mut last = None;
         loop {
             self.wait_for_limits(route, deadline).await?;
+            if Instant::now() >= deadline {
+                return Err(last.unwrap_or(ErrorKind::Unavailable(Unavailability::Timeout)));
+            }
             *requests += 1;
             let reply = self.http.get(route.url(&self.base_url), authorization, deadline).await;
             let reason = match reply.and_then(|reply| self.judge(route, reply, decode)) {
                 Ok(Judged::Answer(value, reply)) => return Ok((value, reply)),
-                Ok(Judged::RateLimited) => continue,
+                Ok(Judged::RateLimited { retry_after }) => {
+                    last = Some(ErrorKind::RateLimited { retry_after });
+                    continue;
+                }
+                Err(ErrorKind::Unavailable(Unavailability::Timeout)) if Instant::now() >= deadline => {
+                    return Err(last.unwrap_or(ErrorKind::Unavailable(Unavailability::Timeout)));
+                }
                 Err(ErrorKind::Unavailable(reason)) => reason,
                 Err(kind) => return Err(kind),
             };
             failures += 1;
             let next = retry::next_request(failures, reason.retry_after(), Instant::now(), deadline);
-            let Some(next) = next else { return Err(ErrorKind::Unavailable(reason)) };
+            let reason = ErrorKind::Unavailable(reason);
+            let Some(next) = next else { return Err(reason) };
+            last = Some(reason);
             sleep_until(next.into()).await;
         }
     }
@@ -233,7 +246,7 @@ impl Client {
             },
             Verdict::RateLimited { scope, retry_after } => {
                 self.limits().limited(route, scope, retry_after, now);
-                Ok(Judged::RateLimited)
+                Ok(Judged::RateLimited { retry_after })
             }
             Verdict::Rejected(kind) => Err(kind),
         }
@@ -256,7 +269,9 @@ impl fmt::Debug for Client {
 enum Judged<T> {
     Answer(T, Reply),
     /// The limits know until when.
-    RateLimited,
+    RateLimited {
+        retry_after: Duration,
+    },
 }
 
 fn read<T: DeserializeOwned>(json: &str) -> serde_json::Result<T> {

@@ -13,9 +13,10 @@ use crate::error::{ErrorKind, Unavailability};
 use crate::settings::SettingsError;
 use crate::tls;
 
-/// The form that Discord demands: `DiscordBot ($url, $version)`.
+/// The form that Discord demands: `DiscordBot ($url, $version)`. The project has no public address, so the URL's name is a
+/// reserved one that belongs to nobody.
 const USER_AGENT: &str =
-    concat!("DiscordBot (https://github.com/dce-service/dce-service, ", env!("CARGO_PKG_VERSION"), ")");
+    concat!("DiscordBot (https://dce-service.example, ", env!("CARGO_PKG_VERSION"), ")");
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 /// Time allowed for one answer; one that stalls is given up, so that it can be asked for again.
 const ANSWER_LIMIT: Duration = Duration::from_secs(15);
