@@ -7,7 +7,9 @@ use crate::console::print_line;
 use crate::filter::Filter;
 use crate::part_writer::{OutputError, PartWriter};
 use crate::progress_printer::ProgressPrinter;
+use crate::recorded_texts::RecordedTexts;
 use crate::sigint::Sigint;
+use dce_standin::scenario::DceVersion;
 use dce_standin::snowflake::Snowflake;
 use dce_standin::source::{Messages, Window, WindowPosition};
 
@@ -25,6 +27,10 @@ pub(crate) enum ExportError {
 }
 
 pub(crate) struct ChannelExport<'a> {
+    pub(crate) version: DceVersion,
+    pub(crate) texts: &'static RecordedTexts,
+    /// `--after`
+    pub(crate) after: Option<Snowflake>,
     pub(crate) writer: PartWriter,
     pub(crate) window: Window,
     pub(crate) filter: Option<&'a Filter>,
@@ -115,6 +121,18 @@ impl ChannelExport<'_> {
         self.last = Some(id);
         self.read += 1;
         self.report(Instant::now());
+    }
+
+    /// The request that fails in a scripted ending: that for the next page. In 2.47 it is the question for the newest
+    /// message as long as there is none.
+    pub(crate) fn failing_request(&self, channel: &str) -> String {
+        match (self.last, self.version) {
+            (None, DceVersion::V2_47) => format!("channels/{channel}/messages?limit=1"),
+            (last, _) => {
+                let Snowflake(after) = last.or(self.after).unwrap_or(Snowflake(0));
+                format!("channels/{channel}/messages?limit=100&after={after}")
+            }
+        }
     }
 
     /// Writes nothing more and waits for SIGINT or another signal.

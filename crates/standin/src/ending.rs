@@ -2,15 +2,14 @@
 
 use std::thread;
 
-use dce_standin::scenario::Ending;
+use dce_standin::scenario::{DceVersion, Ending};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::getppid;
 
 use crate::channel_export::{ChannelExport, ExportError};
 use crate::process_exit::ProcessExit;
-use crate::recorded_texts;
+use crate::recorded_texts::{self, RecordedTexts};
 use dce_standin::header::Header;
-use dce_standin::snowflake::Snowflake;
 
 /// How one channel's export ended.
 #[derive(Debug)]
@@ -25,12 +24,12 @@ pub(crate) enum ChannelOutcome {
 }
 
 /// The exit of endings that leave no file when they come before the first message.
-pub(crate) fn before_any_file(ending: Ending, channel: &str) -> Option<ProcessExit> {
+pub(crate) fn before_any_file(texts: &RecordedTexts, ending: Ending, channel: &str) -> Option<ProcessExit> {
     Some(match ending {
-        Ending::InvalidToken => ProcessExit::error(recorded_texts::INVALID_TOKEN),
+        Ending::InvalidToken => ProcessExit::error(texts.invalid_token),
         Ending::Unreachable => ProcessExit::error(recorded_texts::UNREACHABLE),
-        Ending::Forbidden => ProcessExit::error(recorded_texts::forbidden(channel)),
-        Ending::Unknown => ProcessExit::error(recorded_texts::unknown(channel)),
+        Ending::Forbidden => ProcessExit::error(texts.forbidden(channel)),
+        Ending::Unknown => ProcessExit::error(texts.unknown(channel)),
         _ => return None,
     })
 }
@@ -43,7 +42,9 @@ pub(crate) fn play_ending(
     header: &Header,
     next: Option<&[u8]>,
 ) -> Result<ChannelOutcome, ExportError> {
-    let request = request(channel, export.last);
+    let texts = export.texts;
+    let request = export.failing_request(channel);
+    let is_first_question = export.last.is_none();
     let writer = &mut export.writer;
     let fatal = |signal| Ok(ChannelOutcome::Fatal(ProcessExit::Killed(signal)));
     let stderr: String = match ending {
@@ -82,13 +83,20 @@ pub(crate) fn play_ending(
                 Some(message) => writer.cut_message(&cut_short(message))?,
                 None => writer.finish()?,
             }
-            return Ok(ChannelOutcome::Fatal(ProcessExit::Cancelled));
+            return Ok(ChannelOutcome::Fatal(ProcessExit::Cancelled(texts)));
         }
         Ending::DiskFull => {
             let half = next.map_or(&[][..], |message| &message[..message.len() / 2]);
             writer.torn_message(half)?;
             let path = writer.path().display().to_string();
             return Ok(ChannelOutcome::Fatal(ProcessExit::error(recorded_texts::disk_full(&path))));
+        }
+        // 2.48 takes a refused question for an empty channel.
+        Ending::ForbiddenMessages | Ending::QuestionRefused
+            if is_first_question && export.version == DceVersion::V2_48 =>
+        {
+            writer.finish()?;
+            return Ok(ChannelOutcome::Exported);
         }
         Ending::ForbiddenMessages => {
             writer.finish()?;
@@ -101,16 +109,16 @@ pub(crate) fn play_ending(
             )));
         }
         Ending::Silent => String::new(),
-        Ending::Dropped => recorded_texts::DROPPED.into(),
-        Ending::Unavailable => recorded_texts::unavailable(&request),
-        Ending::RateLimited => recorded_texts::rate_limited(&request),
-        Ending::BadRequest => recorded_texts::bad_request(&request),
+        Ending::Dropped => texts.dropped.into(),
+        Ending::Unavailable => texts.unavailable(&request),
+        Ending::RateLimited => texts.rate_limited(&request),
+        Ending::BadRequest | Ending::QuestionRefused => texts.bad_request(&request),
         Ending::Unreachable => recorded_texts::UNREACHABLE.into(),
-        Ending::InvalidToken => recorded_texts::INVALID_TOKEN.into(),
-        Ending::NoIntent => recorded_texts::NO_INTENT.into(),
-        Ending::Unreadable => recorded_texts::UNREADABLE.into(),
-        Ending::Forbidden => recorded_texts::forbidden(channel),
-        Ending::Unknown => recorded_texts::unknown(channel),
+        Ending::InvalidToken => texts.invalid_token.into(),
+        Ending::NoIntent => texts.no_intent.into(),
+        Ending::Unreadable => texts.unreadable.into(),
+        Ending::Forbidden => texts.forbidden(channel),
+        Ending::Unknown => texts.unknown(channel),
     };
     writer.finish()?;
     Ok(ChannelOutcome::Fatal(ProcessExit::error(stderr)))
@@ -124,19 +132,11 @@ pub(crate) fn conclude(
     match written {
         Ok(outcome) => Ok(outcome),
         Err(ExportError::Interrupted) => Ok(ChannelOutcome::Fatal(match export.writer.finish() {
-            Ok(()) => ProcessExit::Cancelled,
+            Ok(()) => ProcessExit::Cancelled(export.texts),
             Err(error) => ProcessExit::from(&error),
         })),
         Err(ExportError::Output(error)) => Ok(ChannelOutcome::Fatal(ProcessExit::from(&error))),
         Err(ExportError::Source(error)) => Err(ExportError::Source(error).into()),
-    }
-}
-
-/// The request that fails: DCE requests the newest message first, then pages.
-fn request(channel: &str, last: Option<Snowflake>) -> String {
-    match last {
-        None => format!("channels/{channel}/messages?limit=1"),
-        Some(Snowflake(last)) => format!("channels/{channel}/messages?limit=100&after={last}"),
     }
 }
 

@@ -18,6 +18,7 @@ use crate::partition::PartitionLimit;
 use crate::process_exit::ProcessExit;
 use crate::recorded_texts;
 use crate::replay;
+use crate::thread_starter::WithStarter;
 use dce_standin::header::Header;
 use dce_standin::snowflake::Snowflake;
 use dce_standin::source::{self, Generated, Messages, Opened};
@@ -35,7 +36,7 @@ impl ExportContext<'_> {
     pub(crate) fn run(&self) -> anyhow::Result<ProcessExit> {
         if self.loaded.scenario.token.as_ref().is_some_and(|good| *good != self.options.token) {
             self.print_start();
-            return Ok(ProcessExit::error(recorded_texts::INVALID_TOKEN));
+            return Ok(ProcessExit::error(self.texts().invalid_token));
         }
         let ids: Vec<_> = self.options.channels.iter().map(|id| id.0.to_string()).collect();
         let mut planned = Vec::new();
@@ -45,11 +46,11 @@ impl ExportContext<'_> {
                 AttemptScript::Recording(folder) => return replay::play(self, &folder),
                 AttemptScript::UnknownChannel => {
                     self.print_start();
-                    return Ok(ProcessExit::error(recorded_texts::unknown(&id)));
+                    return Ok(ProcessExit::error(self.texts().unknown(&id)));
                 }
                 AttemptScript::Messages { source, rate, limit, ending } => {
                     if limit == 0
-                        && let Some(exit) = before_any_file(ending, &id)
+                        && let Some(exit) = before_any_file(self.texts(), ending, &id)
                     {
                         self.print_start();
                         return Ok(exit);
@@ -88,7 +89,7 @@ impl ExportContext<'_> {
     }
 
     fn play(&self, planned: &Planned<'_>) -> anyhow::Result<(String, ChannelOutcome)> {
-        let mut messages: Box<dyn Messages> = match planned.source {
+        let messages: Box<dyn Messages> = match planned.source {
             Source::Generate(asked) => Box::new(Generated::new(&planned.id, *asked)?),
             Source::File(path) => {
                 let path = self.loaded.path(path);
@@ -101,6 +102,7 @@ impl ExportContext<'_> {
                 bail!("channel {} is a recording: it can only be replayed", planned.id)
             }
         };
+        let mut messages = WithStarter { messages, loaded: self.loaded };
         let header = messages.header().clone();
         let label = header.label();
         let warning = self.empty_warning(&planned.id, &header, messages.ends());
@@ -109,7 +111,7 @@ impl ExportContext<'_> {
             Some(warning) if planned.ending != Ending::Forum => {
                 export.writer.finish().map(|()| ChannelOutcome::Warning(warning)).map_err(ExportError::from)
             }
-            _ => write_messages(&mut export, messages.as_mut(), planned, &header, self.options.after),
+            _ => write_messages(&mut export, &mut messages, planned, &header, self.options.after),
         };
         Ok((label, conclude(&mut export, written)?))
     }

@@ -10,6 +10,7 @@ use crate::loaded_scenario::LoadedScenario;
 use crate::output_path::{self, Naming};
 use crate::part_writer::{Clock, Frame, Layout, PartWriter};
 use crate::progress_printer::ProgressPrinter;
+use crate::recorded_texts::RecordedTexts;
 use crate::sigint::Sigint;
 use dce_standin::header::Header;
 use dce_standin::snowflake::Snowflake;
@@ -38,6 +39,9 @@ impl ExportContext<'_> {
         let start = Instant::now();
         let (first, last) = ends.unzip();
         ChannelExport {
+            version: self.loaded.scenario.version,
+            texts: self.texts(),
+            after,
             writer: PartWriter::new(self.output_file(header), Some(frame), layout),
             window: Window::new(after, before),
             filter: self.options.filter.as_ref(),
@@ -49,6 +53,11 @@ impl ExportContext<'_> {
             read: 0,
             written: 0,
         }
+    }
+
+    /// The texts of the imitated version.
+    pub(crate) fn texts(&self) -> &'static RecordedTexts {
+        RecordedTexts::for_version(self.loaded.scenario.version)
     }
 
     /// The file (part 1) for a channel.

@@ -20,19 +20,25 @@ mod progress_printer;
 mod recorded_texts;
 mod replay;
 mod sigint;
+mod thread_starter;
 
 use std::env;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
 use chrono::{DateTime, Utc};
+use dce_standin::scenario::DceVersion;
 
-use command_line::{Command, Environment, UsageError};
+use command_line::{BadValue, Command, Environment, UsageError};
 use console::print_line;
 use export_context::ExportContext;
 use loaded_scenario::LoadedScenario;
 use process_exit::ProcessExit;
+use recorded_texts::RecordedTexts;
 use sigint::Sigint;
+
+/// Second line of `--version`, by which the worker knows that this is not DCE.
+const NOT_THE_REAL_ONE: &str = "dce-standin, a program that imitates DiscordChatExporter";
 
 fn main() -> ExitCode {
     match run() {
@@ -62,19 +68,26 @@ fn run() -> anyhow::Result<ProcessExit> {
         .context("cannot record this call")?;
 
     let current_dir = env::current_dir().context("no current directory")?;
-    let help = || recorded_texts::help_export(&current_dir.to_string_lossy());
+    let texts = RecordedTexts::for_version(loaded.scenario.version);
+    let help = || texts.help_export(&current_dir.to_string_lossy());
+    let refused = |error: &dyn std::fmt::Display| {
+        print_line(&format!("\n{}", help().trim_end_matches('\n')));
+        Ok(ProcessExit::error(format!("{error}\n")))
+    };
     match command {
-        Ok(Command::Version) => print_line(recorded_texts::VERSION.trim_end()),
+        Ok(Command::Version) => print_line(&format!("{}\n{NOT_THE_REAL_ONE}", texts.version.trim_end())),
         Ok(Command::Guide) => print_line(recorded_texts::GUIDE.trim_end()),
         Ok(Command::HelpExport) => print_line(help().trim_end_matches('\n')),
         Ok(Command::Export(options)) => {
             let (loaded, options, attempts) = (&loaded, &*options, &attempts);
             return ExportContext { loaded, options, attempts, sigint: &sigint, clock, current_dir }.run();
         }
-        Err(UsageError::Refused(error)) => {
-            print_line(&format!("\n{}", help().trim_end_matches('\n')));
-            return Ok(ProcessExit::error(format!("{error}\n")));
+        Err(UsageError::BadValue(value)) if loaded.scenario.version == DceVersion::V2_48 => {
+            let BadValue { option, exception, reason, .. } = &value;
+            return Ok(ProcessExit::error(recorded_texts::bad_value(option, exception, reason)));
         }
+        Err(UsageError::BadValue(value)) => return refused(&value),
+        Err(UsageError::Refused(error)) => return refused(&error),
         Err(UsageError::NotSupported(reason)) => anyhow::bail!("{reason}"),
     }
     Ok(ProcessExit::Exit(0, String::new()))

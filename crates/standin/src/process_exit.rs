@@ -9,7 +9,7 @@ use nix::sys::signal::{SigSet, Signal, raise};
 
 use crate::console::print_error;
 use crate::part_writer::OutputError;
-use crate::recorded_texts;
+use crate::recorded_texts::{self, RecordedTexts};
 
 /// From SIGINT to its end the real DCE takes 0.11 to 0.17 s; a second SIGINT in that time kills it.
 const SHUTDOWN_TIME: Duration = Duration::from_millis(110);
@@ -18,8 +18,8 @@ const SHUTDOWN_TIME: Duration = Duration::from_millis(110);
 pub(crate) enum ProcessExit {
     /// Exit code and stderr.
     Exit(u8, String),
-    /// As after SIGINT.
-    Cancelled,
+    /// As after SIGINT, with the version's text.
+    Cancelled(&'static RecordedTexts),
     Killed(Signal),
 }
 
@@ -36,9 +36,9 @@ impl ProcessExit {
                 print_error(&stderr);
                 ExitCode::from(code)
             }
-            Self::Cancelled => {
+            Self::Cancelled(texts) => {
                 let first_lines = recorded_texts::CANCELLED_FIRST_LINES.len();
-                let (first, rest) = recorded_texts::CANCELLED.split_at(first_lines);
+                let (first, rest) = texts.cancelled.split_at(first_lines);
                 print_error(first);
                 thread::sleep(SHUTDOWN_TIME);
                 print_error(rest);

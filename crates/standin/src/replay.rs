@@ -86,7 +86,10 @@ fn write_documents(
             export.writer.close_part()?;
         }
         for (id, message) in &document.messages {
-            if export.window.position(*id) == WindowPosition::Inside && export.passes_filter(message)? {
+            // A thread's starter has the thread's id; it was written in place of a placeholder, which had a later one.
+            let is_starter = id.0.to_string() == document.header.channel.id;
+            let is_selected = is_starter || export.window.position(*id) == WindowPosition::Inside;
+            if is_selected && export.passes_filter(message)? {
                 export.write(*id, message)?;
                 export.writer.flush()?;
             }

@@ -1,6 +1,6 @@
 //! Every recorded failure of the real DCE becomes its typed error, with a message and a remedy.
 
-use dce_standin::scenario::{Attempt, Channel, Ending, Scenario, recording};
+use dce_standin::scenario::{Attempt, Channel, DceVersion, Ending, Scenario, recording};
 use dce_testkit::service::Service;
 use serde_json::{Value, json};
 use sqlx::Row;
@@ -23,9 +23,10 @@ const FAILURES: &[(&str, &str, &str, bool)] = &[
 
 #[tokio::test]
 async fn every_recorded_failure_of_dce_becomes_its_typed_error() {
-    let scenario = FAILURES.iter().fold(Scenario::new(), |scenario, (case, channel, ..)| {
-        scenario.channel(*channel, Channel::case(recording(case)))
-    });
+    let scenario =
+        FAILURES.iter().fold(Scenario::new().version(DceVersion::V2_47), |scenario, (case, channel, ..)| {
+            scenario.channel(*channel, Channel::case(recording(case)))
+        });
     // One failure without progress is enough here; the other runs stay resumable.
     let mut service = Service::api_only(&scenario, &[("MAX_ATTEMPTS", "1")]).await;
     service.add_worker(&[("WORKER_CONCURRENCY", "8")]).await;

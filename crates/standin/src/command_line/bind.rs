@@ -1,7 +1,7 @@
 //! Binds options and their values to [`ExportOptions`], with the error messages of `CliFx` and DCE.
 
 use super::split::{Inputs, OptionInput};
-use super::{Environment, ExportOptions, UsageError};
+use super::{BadValue, Environment, ExportOptions, UsageError};
 use crate::filter::Filter;
 use crate::partition::PartitionLimit;
 use dce_standin::snowflake::{Snowflake, SnowflakeError};
@@ -70,17 +70,22 @@ pub(super) fn bind(inputs: Inputs, environment: &Environment) -> Result<ExportOp
     Ok(ExportOptions { channels, token, output, after, before, partition, with_threads, filter, no_banner })
 }
 
+const FORMAT: &str = "System.FormatException";
+const NULL: &str = "System.ArgumentNullException";
+const ENUM: &str = "System.ArgumentException";
+const FILTER: &str = "Superpower.ParseException";
+
 /// Why a value is not valid for its option.
 enum Fault {
-    /// DCE's text after `Error: `.
-    Refused(String),
+    /// The .NET type of the error, and its message.
+    Refused(&'static str, String),
     NotSupported(String),
 }
 
 impl From<SnowflakeError> for Fault {
     fn from(error: SnowflakeError) -> Self {
         match error {
-            SnowflakeError::Invalid(_) => Self::Refused(error.to_string()),
+            SnowflakeError::Invalid(_) => Self::Refused(FORMAT, error.to_string()),
             SnowflakeError::Zone(_) => Self::NotSupported(error.to_string()),
         }
     }
@@ -140,11 +145,12 @@ impl Given {
 
     fn explain(&self, fault: Fault) -> UsageError {
         match fault {
-            Fault::Refused(reason) => UsageError::Refused(format!(
-                "Option {} cannot be set from the provided argument(s):\n{}\nError: {reason}",
-                self.identifier,
-                self.quoted()
-            )),
+            Fault::Refused(exception, reason) => UsageError::BadValue(BadValue {
+                option: self.identifier.clone(),
+                values: self.quoted(),
+                exception,
+                reason,
+            }),
             Fault::NotSupported(reason) => UsageError::NotSupported(reason),
         }
     }
@@ -152,7 +158,7 @@ impl Given {
 
 /// The value, or .NET's error for an option that stands alone but needs one.
 fn needed(value: Option<&str>) -> Result<&str, Fault> {
-    value.ok_or_else(|| Fault::Refused("Value cannot be null. (Parameter 'input')".into()))
+    value.ok_or_else(|| Fault::Refused(NULL, "Value cannot be null. (Parameter 'input')".into()))
 }
 
 fn boolean(value: Option<&str>) -> Result<bool, Fault> {
@@ -161,7 +167,7 @@ fn boolean(value: Option<&str>) -> Result<bool, Fault> {
         Some("false") => Ok(false),
         Some(_) => {
             let value = value.unwrap_or_default();
-            Err(Fault::Refused(format!("String '{value}' was not recognized as a valid Boolean.")))
+            Err(Fault::Refused(FORMAT, format!("String '{value}' was not recognized as a valid Boolean.")))
         }
     }
 }
@@ -173,7 +179,8 @@ fn environment_says_yes(value: &str) -> bool {
 
 fn number(value: Option<&str>) -> Result<i32, Fault> {
     let value = value.unwrap_or_default();
-    let wrong = |_| Fault::Refused(format!("The input string '{value}' was not in a correct format."));
+    let wrong =
+        |_| Fault::Refused(FORMAT, format!("The input string '{value}' was not in a correct format."));
     value.trim().parse().map_err(wrong)
 }
 
@@ -182,7 +189,7 @@ fn format_is_json(value: Option<&str>) -> Result<bool, Fault> {
     let value = value.unwrap_or_default();
     match FORMATS.iter().find(|format| format.eq_ignore_ascii_case(value)) {
         Some(format) => Ok(*format == "Json"),
-        None => Err(Fault::Refused(format!("Requested value '{value}' was not found."))),
+        None => Err(Fault::Refused(ENUM, format!("Requested value '{value}' was not found."))),
     }
 }
 
@@ -190,14 +197,14 @@ fn with_threads(value: Option<&str>) -> Result<bool, Fault> {
     match value.map(str::to_ascii_lowercase).as_deref() {
         None | Some("active" | "all" | "true") => Ok(true),
         Some("none" | "false") => Ok(false),
-        Some(other) => Err(Fault::Refused(format!("Requested value '{other}' was not found."))),
+        Some(other) => Err(Fault::Refused(ENUM, format!("Requested value '{other}' was not found."))),
     }
 }
 
 fn partition(value: Option<&str>) -> Result<PartitionLimit, Fault> {
-    PartitionLimit::parse(needed(value)?).map_err(|error| Fault::Refused(error.to_string()))
+    PartitionLimit::parse(needed(value)?).map_err(|error| Fault::Refused(FORMAT, error.to_string()))
 }
 
 fn filter(value: Option<&str>) -> Result<Filter, Fault> {
-    Filter::parse(needed(value)?).map_err(|error| Fault::Refused(error.to_string()))
+    Filter::parse(needed(value)?).map_err(|error| Fault::Refused(FILTER, error.to_string()))
 }

@@ -53,9 +53,26 @@ pub(crate) enum UsageError {
     /// DCE refuses it: this error on stderr, its help on stdout.
     #[error("{0}")]
     Refused(String),
+    /// DCE refuses the value of an option, each version with its own text.
+    #[error(transparent)]
+    BadValue(BadValue),
     /// DCE accepts it, but the stand-in does not support it.
     #[error("{0}")]
     NotSupported(String),
+}
+
+/// A value that its option does not accept.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("Option {option} cannot be set from the provided argument(s):\n{values}\nError: {reason}")]
+pub(crate) struct BadValue {
+    /// `-c|--channel`
+    pub(crate) option: String,
+    /// All values of the option: `<1> <x>`.
+    pub(crate) values: String,
+    /// The .NET type of the error.
+    pub(crate) exception: &'static str,
+    /// DCE's own words.
+    pub(crate) reason: String,
 }
 
 /// Parses the arguments after the program's name.

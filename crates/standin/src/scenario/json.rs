@@ -19,6 +19,8 @@ pub(super) struct ChannelEntry {
     generate: Option<Generate>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     rate: Option<NonZeroU32>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    asks_discord: bool,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     attempts: Vec<Attempt>,
 }
@@ -33,14 +35,20 @@ impl TryFrom<ChannelEntry> for Channel {
             (None, None, Some(generate)) => Source::Generate(generate),
             _ => return Err("a channel needs exactly one of `file`, `case` and `generate`"),
         };
-        Ok(Self { source, rate: entry.rate, attempts: entry.attempts })
+        Ok(Self { source, rate: entry.rate, asks_discord: entry.asks_discord, attempts: entry.attempts })
     }
 }
 
 impl From<Channel> for ChannelEntry {
     fn from(channel: Channel) -> Self {
-        let mut entry =
-            Self { file: None, case: None, generate: None, rate: channel.rate, attempts: channel.attempts };
+        let mut entry = Self {
+            file: None,
+            case: None,
+            generate: None,
+            rate: channel.rate,
+            asks_discord: channel.asks_discord,
+            attempts: channel.attempts,
+        };
         match channel.source {
             Source::File(path) => entry.file = Some(path),
             Source::Case(path) => entry.case = Some(path),

@@ -5,15 +5,17 @@
 
 mod directory;
 mod json;
+mod version;
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
 pub use directory::{INVOCATIONS_FILE, Invocation, ScenarioDir};
 use json::{AttemptEntry, ChannelEntry};
+pub use version::{DceVersion, recording};
 
 /// Name of the scenario in its directory.
 pub const SCENARIO_FILE: &str = "scenario.json";
@@ -21,9 +23,15 @@ pub const SCENARIO_FILE: &str = "scenario.json";
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Scenario {
+    /// The imitated version of DCE.
+    #[serde(default, skip_serializing_if = "DceVersion::is_default")]
+    pub version: DceVersion,
     /// The valid token; with another one the stand-in ends as DCE does on an invalid token. Absent: any token.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token: Option<String>,
+    /// Waits between requests to Discord take milliseconds instead of DCE's seconds and minutes.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub hasty: bool,
     /// Channels by id; every other id is unknown to Discord.
     #[serde(default)]
     pub channels: BTreeMap<String, Channel>,
@@ -33,6 +41,20 @@ impl Scenario {
     /// A scenario without channels, which accepts every token.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Imitates this version of DCE.
+    #[must_use]
+    pub fn version(mut self, version: DceVersion) -> Self {
+        self.version = version;
+        self
+    }
+
+    /// Cuts the waits between requests to Discord to milliseconds.
+    #[must_use]
+    pub fn hasty(mut self, hasty: bool) -> Self {
+        self.hasty = hasty;
+        self
     }
 
     /// Accepts this token only.
@@ -57,6 +79,9 @@ pub struct Channel {
     pub source: Source,
     /// Messages per second; none: as fast as the disk allows.
     pub rate: Option<NonZeroU32>,
+    /// Exports the channel by HTTP from the Discord at `DISCORD_API_URL`, with DCE's requests and DCE's decisions, instead
+    /// of reading the source itself.
+    pub asks_discord: bool,
     /// The first, second, … attempt; further ones complete.
     pub attempts: Vec<Attempt>,
 }
@@ -84,7 +109,7 @@ pub struct Generate {
 
 impl Channel {
     fn from_source(source: Source) -> Self {
-        Self { source, rate: None, attempts: Vec::new() }
+        Self { source, rate: None, asks_discord: false, attempts: Vec::new() }
     }
 
     /// Serves the messages of a DCE export.
@@ -106,6 +131,13 @@ impl Channel {
     #[must_use]
     pub fn rate(mut self, messages_per_second: u32) -> Self {
         self.rate = NonZeroU32::new(messages_per_second);
+        self
+    }
+
+    /// Exports the channel by HTTP from the Discord at `DISCORD_API_URL`.
+    #[must_use]
+    pub fn asks_discord(mut self, asks: bool) -> Self {
+        self.asks_discord = asks;
         self
     }
 
@@ -150,7 +182,9 @@ impl Attempt {
 }
 
 /// How an attempt ends. Unless noted otherwise DCE closes its document, so that it is valid but too small, and exits
-/// with 1; the name in brackets is the recording whose output is used.
+/// with 1; the name in brackets is the recording whose output is used. A request that fails is that for the next page of
+/// messages. Before the first message DCE 2.47 fails at its question for the newest message instead; 2.48 would take that
+/// for an empty channel, which is [`Self::QuestionRefused`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Ending {
@@ -174,8 +208,12 @@ pub enum Ending {
     Unknown,
     /// The channel is a forum: no file [forum].
     Forum,
-    /// 403 on its messages [forbidden-messages].
+    /// 403 on its messages; before the first message 2.48 takes it for an empty channel and exits with 0
+    /// [forbidden-messages].
     ForbiddenMessages,
+    /// Discord's edge answers 400 to the question for the newest message, which comes before all messages: 2.48 takes it for
+    /// an empty channel and exits with 0 [probe-400].
+    QuestionRefused,
     /// The bot may not see message content [no-intent].
     NoIntent,
     /// A message that DCE itself cannot read [lone-surrogate].
@@ -199,9 +237,4 @@ pub enum Ending {
     Sigterm,
     /// Kills the worker, too: SIGABRT to the parent process.
     KillsWorker,
-}
-
-/// The folder of a recording of the real DCE, for [`Channel::case`], [`Attempt::replay`] or a file in it.
-pub fn recording(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("recordings").join(name)
 }

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use dce_standin::scenario::{Attempt, Channel, Ending, recording};
+use dce_standin::scenario::{Attempt, Channel, DceVersion, Ending, recording};
 
 use crate::call::{Call, count, ids};
 
@@ -57,7 +57,8 @@ fn a_cut_message_is_closed_by_the_postamble_as_recorded() {
         let call = Call::to(Channel::file(&small).attempt(Attempt::ends_after(before, Ending::CutInside)));
         let ended = call.run(&[]);
         assert_eq!(ended.exit, "1");
-        assert_eq!(ended.stderr, fs::read_to_string(recording("sigint-between").join("stderr")).unwrap());
+        let cancelled = DceVersion::default().recording("sigint-between").join("stderr");
+        assert_eq!(ended.stderr, fs::read_to_string(cancelled).unwrap());
         let text = call.read("part.json");
         assert!(text.ends_with(&format!(",\n      \"messageCount\": {}\n    }}", before + 1)), "{before}");
         // The last frame alone is valid JSON: a message with an invented field.

@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 
-use dce_standin::scenario::{Attempt, Channel, Ending, Scenario, recording};
+use dce_standin::scenario::{Attempt, Channel, DceVersion, Ending, Scenario, recording};
 
 use crate::call::{CHANNEL, Call, count, ids, wait_until};
 
@@ -121,7 +121,7 @@ fn with_a_rate_the_file_grows_message_by_message_and_part_two_follows_a_closed_p
 fn several_channels_fail_only_if_all_of_them_do() {
     let small = || Channel::file(recording("small").join("out/part.json"));
     let forbidden = small().attempt(Attempt::ends(Ending::ForbiddenMessages));
-    let scenario = Scenario::new().channel("1", small()).channel("2", forbidden);
+    let scenario = Scenario::new().version(DceVersion::V2_47).channel("1", small()).channel("2", forbidden);
     let call = Call::new(&scenario);
     let argv = ["export", "-c", "1", "2", "-f", "Json", "-o"];
     let ended = call.finish(call.command(&[&argv[..], &["OUT/%d-%p/"]].concat()).spawn().unwrap());

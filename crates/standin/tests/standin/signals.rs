@@ -4,7 +4,7 @@ use std::fs;
 use std::io::Read as _;
 use std::process::{Child, Command, Stdio};
 
-use dce_standin::scenario::{Attempt, Channel, Ending, recording};
+use dce_standin::scenario::{Attempt, Channel, DceVersion, Ending, recording};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -15,7 +15,7 @@ fn send(signal: Signal, child: &Child) {
 }
 
 fn cancelled() -> String {
-    fs::read_to_string(recording("sigint-between").join("stderr")).unwrap()
+    fs::read_to_string(DceVersion::default().recording("sigint-between").join("stderr")).unwrap()
 }
 
 #[test]
