@@ -15,8 +15,7 @@ use crate::tls;
 
 /// The form that Discord demands: `DiscordBot ($url, $version)`. The project has no public address, so the URL's name is a
 /// reserved one that belongs to nobody.
-const USER_AGENT: &str =
-    concat!("DiscordBot (https://dce-service.example, ", env!("CARGO_PKG_VERSION"), ")");
+const USER_AGENT: &str = concat!("DiscordBot (https://dce-service.example, ", env!("CARGO_PKG_VERSION"), ")");
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 /// Time allowed for one answer; one that stalls is given up, so that it can be asked for again.
 const ANSWER_LIMIT: Duration = Duration::from_secs(15);

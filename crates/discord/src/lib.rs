@@ -23,7 +23,7 @@ pub use client::{Answer, Client};
 pub use error::{Error, ErrorKind, Unavailability};
 pub use invalid_requests::{Clock, InvalidRequests};
 pub use message_stub::MessageStub;
-pub use model::{Application, Channel, Guild, User};
+pub use model::{Application, Channel, Guild, MessageContentIntent, User};
 pub use reqwest::Url;
 pub use route::{MessagesQuery, Position};
 pub use settings::{ClientSettings, DEFAULT_BASE_URL, SettingsError};

@@ -27,13 +27,33 @@ pub struct Application {
     pub flags: u64,
 }
 
+/// Whether Discord sends the content of messages to an application.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MessageContentIntent {
+    /// Discord has approved the application's access.
+    Approved,
+    /// Enabled in the developer portal. Discord does not ask for an approval while few users can be reached.
+    Limited,
+    /// Off: content, embeds, attachments and components of most messages are empty.
+    Missing,
+}
+
 impl Application {
     const MESSAGE_CONTENT: u64 = 1 << 18;
     const MESSAGE_CONTENT_LIMITED: u64 = 1 << 19;
 
-    /// Whether messages come with their content. The limited flag is that of applications that Discord has not reviewed.
+    pub const fn message_content(&self) -> MessageContentIntent {
+        if self.flags & Self::MESSAGE_CONTENT != 0 {
+            MessageContentIntent::Approved
+        } else if self.flags & Self::MESSAGE_CONTENT_LIMITED != 0 {
+            MessageContentIntent::Limited
+        } else {
+            MessageContentIntent::Missing
+        }
+    }
+
     pub const fn has_message_content(&self) -> bool {
-        self.flags & (Self::MESSAGE_CONTENT | Self::MESSAGE_CONTENT_LIMITED) != 0
+        !matches!(self.message_content(), MessageContentIntent::Missing)
     }
 }
 

@@ -3,11 +3,13 @@
 pub mod allocator;
 mod attempt;
 pub mod attempt_outcome;
+pub mod check;
 mod claim_loop;
 pub mod context;
 pub mod database_health;
 mod database_settings;
 pub mod dce;
+mod discord_settings;
 pub mod disk_space;
 pub mod import;
 pub mod ingest;

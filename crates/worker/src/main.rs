@@ -7,7 +7,9 @@ use std::time::Duration;
 use anyhow::Context;
 use dce_core::settings::{Mistakes, load_dotenv, parse_command_line};
 use dce_core::telemetry;
+use dce_discord::ClientSettings;
 use dce_worker::allocator;
+use dce_worker::check;
 use dce_worker::dce::Spawner;
 use dce_worker::import;
 use dce_worker::import::settings::{ImportArguments, ImportSettings};
@@ -35,6 +37,10 @@ fn main() -> ExitCode {
         },
         Some(Command::Import(arguments)) => match arguments.settings(std::io::stderr().is_terminal()) {
             Ok(settings) => start_import(arguments, &settings),
+            Err(mistakes) => reject_settings(&mistakes),
+        },
+        Some(Command::Check(arguments)) => match arguments.settings() {
+            Ok(settings) => start_check(settings),
             Err(mistakes) => reject_settings(&mistakes),
         },
     }
@@ -66,6 +72,18 @@ fn start_import(arguments: ImportArguments, settings: &ImportSettings) -> ExitCo
         Err(error) => {
             eprintln!("dce-worker: {error:#}");
             ExitCode::FAILURE
+        }
+    }
+}
+
+#[tokio::main]
+async fn start_check(settings: ClientSettings) -> ExitCode {
+    match check::command(settings).await {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("dce-worker: {error}");
+            ExitCode::from(EXIT_SETTINGS)
         }
     }
 }

@@ -14,6 +14,7 @@ use dce_core::settings::{ByteSize, Mistakes, SettingsParser};
 use dce_core::telemetry::LogFormat;
 use secrecy::SecretString;
 
+use crate::check::settings::CheckArguments;
 use crate::database_settings::DatabaseArguments;
 use crate::import::settings::ImportArguments;
 
@@ -44,6 +45,8 @@ pub struct CommandLine {
 pub enum Command {
     /// Import existing JSON exports made by DiscordChatExporter
     Import(ImportArguments),
+    /// Check whether Discord accepts the token, and what it gives access to
+    Check(CheckArguments),
 }
 
 /// The settings as text; parsed by [`Settings::parse`]. Not `Debug`, because it contains secrets.

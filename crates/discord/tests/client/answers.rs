@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use dce_discord::{MessageStub, MessagesQuery, Position};
+use dce_discord::{MessageContentIntent, MessageStub, MessagesQuery, Position};
 use dce_snowflake::Snowflake;
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -78,7 +78,7 @@ async fn a_bot_its_application_and_a_channel_are_described() {
     let owner = client.current_user(soon()).await.unwrap().value;
     assert_eq!((owner.username.as_str(), owner.bot), ("owner", true));
     let application = client.application(soon()).await.unwrap().value;
-    assert!(application.has_message_content());
+    assert_eq!(application.message_content(), MessageContentIntent::Limited);
     let thread = client.channel(CHANNEL, soon()).await.unwrap().value;
     assert_eq!(thread.parent_id, Some(Snowflake::new(4)));
     assert_eq!(thread.name.as_deref(), Some("lone \u{fffd}"));
