@@ -1,5 +1,5 @@
-//! The whole service under test: API and workers as processes, a database of their own, the stand-in for DCE. Failures
-//! panic; the message shows the last lines of the process or the answer of the API.
+//! The whole service under test: API and workers as processes, a database of their own, the stand-in for DCE, a fake
+//! Discord. Failures panic; the message shows the last lines of the process or the answer of the API.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -12,6 +12,7 @@ use sqlx::PgPool;
 use tempfile::TempDir;
 
 use crate::database::TestDatabase;
+use crate::discord::FakeDiscord;
 use crate::launch;
 use crate::process::{Running, binary, eventually};
 
@@ -26,6 +27,8 @@ pub const TOKEN: &str = "MTk4NjIyNDgzNDcxOTI1MjQ4.Cl2FMQ.the-token-of-the-tests-
 pub struct Service {
     /// Scripts the stand-in and records its calls.
     pub scenario: ScenarioDir,
+    /// Serves the scenario's channels to the workers and to the stand-in.
+    pub discord: FakeDiscord,
     pub api: Running,
     /// In the order of their start.
     pub workers: Vec<Running>,
@@ -63,8 +66,12 @@ impl Service {
         let settings: Vec<_> = settings.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
         let launch = launch::api(url).unwrap_or_else(|error| panic!("{error}"));
         let (api, address) = Running::launch(&launch::with(launch, settings.iter().cloned()), START).await;
+        let scenario = ScenarioDir::create(scenario);
+        let discord = FakeDiscord::start(scenario.dir())
+            .unwrap_or_else(|error| panic!("the fake Discord cannot be started: {error}"));
         Self {
-            scenario: ScenarioDir::create(scenario),
+            scenario,
+            discord,
             _database: None,
             url: url.to_owned(),
             pool,
@@ -94,6 +101,7 @@ impl Service {
         launch.executable = program.to_owned();
         launch.arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
         let launch = launch::with(launch, [("DISCORD_TOKEN", TOKEN)]);
+        let launch = launch::with(launch, [("DISCORD_API_URL", self.discord.url())]);
         let launch = launch::with(launch, self.settings.iter().cloned());
         let (worker, _) = Running::launch(&launch::with(launch, settings.iter().copied()), START).await;
         self.workers.push(worker);

@@ -36,6 +36,24 @@ pub struct RecordedMessages {
     messages: Vec<(Snowflake, Vec<u8>)>,
 }
 
+/// Reads the head of a channel's source without its messages. None: it is in another layout.
+pub fn read_header(channel: &str, source: &Source, base: &Path) -> io::Result<Option<Header>> {
+    match source {
+        Source::Generate(asked) => {
+            let generated = Generated::new(channel, *asked).map_err(io::Error::from)?;
+            Ok(Some(generated.header().clone()))
+        }
+        Source::File(path) => match open(&base.join(path))? {
+            Opened::Messages(messages) => Ok(Some(messages.header().clone())),
+            Opened::Other(_) => Ok(None),
+        },
+        Source::Case(folder) => {
+            let recorded = RecordedMessages::read(channel, &base.join(folder))?;
+            Ok(recorded.map(|recorded| recorded.header))
+        }
+    }
+}
+
 impl ListedMessages {
     /// Opens a channel's source. `base` is the directory of the scenario. None: it holds no messages in DCE's layout.
     pub fn open(channel: &str, source: &Source, base: &Path) -> io::Result<Option<Self>> {

@@ -12,7 +12,7 @@ use std::io;
 pub use document::{Document, DocumentEnd};
 pub use file::{Opened, open};
 pub use generated::Generated;
-pub use listed::{IndexedFile, ListedMessages, RecordedMessages};
+pub use listed::{IndexedFile, ListedMessages, RecordedMessages, read_header};
 pub use recording::recorded_documents;
 pub use window::{Window, WindowPosition};
 
