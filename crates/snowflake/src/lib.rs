@@ -40,10 +40,22 @@ impl Snowflake {
         Self(self.0.saturating_sub(1))
     }
 
+    /// Milliseconds since Discord's epoch. Only ids of different milliseconds are in a reliable order: Discord may list those
+    /// of the same one in any.
+    pub const fn millisecond(self) -> u64 {
+        self.0 >> 22
+    }
+
+    /// The smallest id of this one's millisecond.
+    #[must_use]
+    pub const fn first_of_millisecond(self) -> Self {
+        Self(self.millisecond() << 22)
+    }
+
     /// Creation time, to the millisecond.
     pub fn time(self) -> DateTime<Utc> {
         // 42 bits of milliseconds end in the year 2154, well inside chrono's range.
-        let ms = DISCORD_EPOCH_MS.saturating_add_unsigned(self.0 >> 22);
+        let ms = DISCORD_EPOCH_MS.saturating_add_unsigned(self.millisecond());
         Utc.timestamp_millis_opt(ms).single().unwrap_or(DateTime::<Utc>::MAX_UTC)
     }
 }
@@ -101,6 +113,15 @@ mod tests {
         for text in ["", "abc", "-1", "+1", " 1", "1 ", "1.5", "18446744073709551616", "١"] {
             assert_eq!(text.parse::<Snowflake>(), Err(NotASnowflake), "{text:?}");
         }
+    }
+
+    #[test]
+    fn ids_of_one_millisecond_have_the_same_first_id() {
+        let first = Snowflake::new(7 << 22);
+        for id in [first, Snowflake::new((7 << 22) + 1), Snowflake::new((8 << 22) - 1)] {
+            assert_eq!((id.millisecond(), id.first_of_millisecond()), (7, first));
+        }
+        assert_eq!(first.before().millisecond(), 6);
     }
 
     #[test]

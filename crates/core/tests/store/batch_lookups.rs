@@ -3,7 +3,7 @@
 use dce_core::db::{DatabaseUrl, connect_ingest};
 use dce_core::ids::Snowflake;
 use dce_core::store::batches::archived::{self, ArchivedVersion, IdRanges};
-use dce_core::store::batches::missing;
+use dce_core::store::batches::missing::{self, Existing};
 use futures_util::TryStreamExt;
 use sqlx::{Connection, PgConnection};
 
@@ -56,7 +56,8 @@ async fn a_lookup_reads_only_its_range_of_a_channel_newer_than_the_statistics() 
             archived::archived_versions(&mut tx, &ranges, 1000, None).try_collect().await.unwrap();
         assert_eq!(versions.len(), archived);
         let by_versions = read(&mut tx).await - before - by_ids;
-        let missing = missing::mark_missing(&mut tx, &ranges, &ids, None, 1000).await.unwrap();
+        let existing = Existing { message_ids: ids, placeholder: false };
+        let missing = missing::mark_missing(&mut tx, &ranges, &existing, None, 1000).await.unwrap();
         assert_eq!(missing, 0);
         let by_marks = read(&mut tx).await - before - by_ids - by_versions;
         tx.rollback().await.unwrap();

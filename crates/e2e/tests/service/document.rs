@@ -42,6 +42,21 @@ impl Document {
         self.messages.len()
     }
 
+    /// The same messages in another channel.
+    pub(crate) fn in_channel(&self, channel: &str) -> Self {
+        let (from, to) = (format!("\"id\": \"{CHANNEL}\""), format!("\"id\": \"{channel}\""));
+        assert!(self.head.contains(&from));
+        Self { head: self.head.replacen(&from, &to, 1), ..self.clone() }
+    }
+
+    /// The first messages of the document with these ids, in this order.
+    pub(crate) fn renumbered(&self, ids: &[u64]) -> Self {
+        let messages = ids.iter().zip(&self.messages).enumerate().map(|(number, (id, message))| {
+            message.replacen(&format!("\"id\": \"{}\"", self.id(number)), &format!("\"id\": \"{id}\""), 1)
+        });
+        Self { messages: messages.collect(), ..self.clone() }
+    }
+
     /// A channel with the current messages of the document.
     pub(crate) fn channel(&self) -> Channel {
         let file = self.folder.path().join(format!("{}.json", uuid::Uuid::now_v7()));

@@ -20,6 +20,7 @@ mod resume;
 mod secrets;
 mod shutdown;
 mod takeover;
+mod ties;
 mod token;
 mod update;
 mod warnings;

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
+use dce_core::ids::Snowflake;
 use dce_standin::scenario::{Attempt, Channel, Ending, Scenario, recording};
 use dce_testkit::service::Service;
 use serde_json::Value;
@@ -18,6 +19,11 @@ const LAST_OF_DIES: u64 = 1_258_071_166_812_160_299;
 /// The id of a message that follows them, counted from 1.
 pub(crate) fn made_for_the_test(number: u64) -> u64 {
     LAST_OF_DIES + (number << 30)
+}
+
+/// The id just below all ids of this one's millisecond.
+fn before_millisecond(id: Snowflake) -> String {
+    id.first_of_millisecond().before().to_string()
 }
 
 /// The recording's 300 messages, followed by as many generated ones, as one DCE document.
@@ -68,7 +74,9 @@ async fn a_run_with_a_dropped_connection_resumes_after_its_last_message() {
     let attempts = service.scenario.attempts_at(DIES);
     assert_eq!(attempts.len(), 2);
     assert_eq!(attempts[0].option("--after"), None);
-    assert_eq!(attempts[1].option("--after"), Some("1258071166812160299"));
+    // With the cursor's millisecond, because more of it may be listed after the cursor.
+    let cursor = Snowflake::new(LAST_OF_DIES);
+    assert_eq!(attempts[1].option("--after"), Some(before_millisecond(cursor).as_str()));
     assert_eq!(attempts[0].option("--before"), attempts[1].option("--before"), "one window for all attempts");
 }
 
@@ -145,12 +153,16 @@ async fn a_run_that_does_not_advance_fails_and_keeps_its_history() {
 
 #[tokio::test]
 async fn a_resume_compares_ids_of_18_and_19_digits_as_numbers() {
+    /// Ids in a millisecond.
+    const MILLISECOND: u64 = 1 << 22;
     // The recording's twelve messages, renumbered so that half of the ids have one digit less.
     let recorded = fs::read_to_string(recording("small").join("out/part.json")).unwrap();
     let (channel, before) = expected(&recording("small").join("out"));
     let mut ids: Vec<&String> = before.keys().collect();
     ids.sort_by_key(|id| id.parse::<u64>().unwrap());
-    let new = |at: usize| (999_999_999_999_999_994 + u64::try_from(at).unwrap()).to_string();
+    let id =
+        |at: usize| 1_000_000_000_000_000_000 - 6 * MILLISECOND + u64::try_from(at).unwrap() * MILLISECOND;
+    let new = |at: usize| id(at).to_string();
     let text = ids.iter().enumerate().fold(recorded, |text, (at, old)| text.replace(*old, &new(at)));
     let folder = TempDir::new().unwrap();
     let file = folder.path().join("part.json");
@@ -172,7 +184,9 @@ async fn a_resume_compares_ids_of_18_and_19_digits_as_numbers() {
     let attempts = service.scenario.attempts_at(&channel);
     let resumed: Vec<_> =
         attempts.iter().map(|attempt| attempt.option("--after").map(str::to_owned)).collect();
-    assert_eq!(resumed, [None, Some(new(4)), Some(new(7))]);
+    let before = |at: usize| Some(before_millisecond(Snowflake::new(id(at))));
+    // The second attempt begins with the last message of the first.
+    assert_eq!(resumed, [None, before(4), before(6)]);
     let covered: String =
         sqlx::query_scalar("SELECT covered_to_id FROM channels").fetch_one(&service.pool()).await.unwrap();
     assert_eq!(covered, new(11));

@@ -30,6 +30,27 @@ struct RowPosition {
     raw_end: usize,
 }
 
+/// A message that is stored if it is not archived, and otherwise left as it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InsertOnly {
+    /// An earlier attempt read this message, or others around it: it counts if its row is inserted.
+    ReadAgain,
+    /// A thread's starter from below everything that was asked for. It is outside of the batch's span.
+    Starter {
+        /// Whether it counts, inserted or not.
+        counts: bool,
+    },
+}
+
+/// A row that is inserted or dropped.
+#[derive(Debug)]
+struct InsertOnlyRow {
+    index: usize,
+    kind: InsertOnly,
+    /// What the message adds to the counts if its row is inserted.
+    if_inserted: Summary,
+}
+
 /// A batch that still accepts rows.
 #[derive(Debug)]
 pub struct Batch {
@@ -39,6 +60,8 @@ pub struct Batch {
     origin: Origin,
     newest_export: Option<DateTime<Utc>>,
     positions: Vec<RowPosition>,
+    /// Few: in the order of their indexes.
+    insert_only: Vec<InsertOnlyRow>,
     shared: SharedFields,
 }
 
@@ -52,6 +75,7 @@ impl Batch {
             origin: *origin,
             newest_export: None,
             positions: Vec::new(),
+            insert_only: Vec::new(),
             shared: SharedFields::default(),
         };
         batch.set_origin(origin);
@@ -74,6 +98,39 @@ impl Batch {
         dropped_users: u64,
         source_bytes: u64,
     ) -> Result<(), RowTooLarge> {
+        self.push_row(message)?;
+        self.summary.add(message.id, message.timestamp, repairs, source_bytes);
+        self.summary.quality.add(message, dropped_users);
+        Ok(())
+    }
+
+    /// Adds a message that replaces no row. The other arguments are those of [`Self::push`].
+    pub fn push_insert_only(
+        &mut self,
+        message: &Message<'_>,
+        kind: InsertOnly,
+        repairs: u32,
+        dropped_users: u64,
+        source_bytes: u64,
+    ) -> Result<(), RowTooLarge> {
+        self.push_row(message)?;
+        let mut counts = Summary::default();
+        counts.add(message.id, message.timestamp, repairs, source_bytes);
+        counts.quality.add(message, dropped_users);
+        let if_inserted = match kind {
+            InsertOnly::ReadAgain => counts,
+            InsertOnly::Starter { counts: is_counted } => {
+                if is_counted {
+                    self.summary.merge(&Summary { span: None, ..counts });
+                }
+                Summary::default()
+            }
+        };
+        self.insert_only.push(InsertOnlyRow { index: self.positions.len() - 1, kind, if_inserted });
+        Ok(())
+    }
+
+    fn push_row(&mut self, message: &Message<'_>) -> Result<(), RowTooLarge> {
         // Every other field is a part of `raw` and no longer, so all lengths fit.
         if message.raw.len() > MAX_RAW_BYTES {
             return Err(RowTooLarge { id: message.id, bytes: message.raw.len() });
@@ -83,11 +140,10 @@ impl Batch {
         let raw_start = raw_end - message.raw.len();
         self.positions.push(RowPosition { id: message.id, start, raw_start, raw_end });
         self.newest_export = self.newest_export.max(self.origin.exported_at);
-        self.summary.add(message.id, message.timestamp, repairs, source_bytes);
-        self.summary.quality.add(message, dropped_users);
         Ok(())
     }
 
+    /// Counts and range of the messages that count, inserted or not.
     pub fn summary(&self) -> &Summary {
         &self.summary
     }
@@ -111,6 +167,7 @@ impl Batch {
     pub fn clear(&mut self) {
         self.summary = Summary::default();
         self.positions.clear();
+        self.insert_only.clear();
         self.newest_export = None;
         if self.rows.capacity() > self.capacity.saturating_mul(2) {
             self.rows = BytesMut::with_capacity(self.capacity);
@@ -130,8 +187,36 @@ impl SealedBatch {
         &self.0.rows
     }
 
+    /// Counts and range of the messages that count, inserted or not.
     pub fn summary(&self) -> &Summary {
         &self.0.summary
+    }
+
+    /// Whether the message at this index replaces no row.
+    pub fn is_insert_only(&self, index: usize) -> bool {
+        self.insert_only(index).is_some()
+    }
+
+    /// Whether the message at this index is in [`Self::summary`].
+    pub fn is_counted(&self, index: usize) -> bool {
+        self.insert_only(index).is_none_or(|row| matches!(row.kind, InsertOnly::Starter { counts: true }))
+    }
+
+    /// What the message at this index adds to the counts if its row is inserted; `None` if that changes nothing.
+    pub fn if_inserted(&self, index: usize) -> Option<&Summary> {
+        let row = self.insert_only(index)?;
+        (row.kind == InsertOnly::ReadAgain).then_some(&row.if_inserted)
+    }
+
+    /// Index of the starter from below the window, if the batch has one.
+    pub fn starter(&self) -> Option<usize> {
+        let is_starter = |row: &&InsertOnlyRow| matches!(row.kind, InsertOnly::Starter { .. });
+        self.0.insert_only.iter().find(is_starter).map(|row| row.index)
+    }
+
+    fn insert_only(&self, index: usize) -> Option<&InsertOnlyRow> {
+        let rows = &self.0.insert_only;
+        rows.binary_search_by_key(&index, |row| row.index).ok().map(|at| &rows[at])
     }
 
     /// Ids of the messages, in the document's order.

@@ -28,6 +28,19 @@ impl Summary {
         let span = self.span.map(|span| span.extended(id, sent_at));
         self.span = Some(span.unwrap_or(Span::new(id, sent_at)));
     }
+
+    /// Adds the counts of other messages and extends the range to theirs.
+    pub fn merge(&mut self, other: &Self) {
+        self.messages += other.messages;
+        self.bytes_read += other.bytes_read;
+        self.repaired_messages += other.repaired_messages;
+        self.repairs += other.repairs;
+        self.quality.merge(&other.quality);
+        self.span = match (self.span, other.span) {
+            (Some(span), Some(other)) => Some(span.merged(other)),
+            (span, other) => span.or(other),
+        };
+    }
 }
 
 /// The range of a batch's messages. Ids are compared as numbers.
@@ -59,6 +72,18 @@ impl Span {
             highest_id: self.highest_id.max(id),
             oldest_at: self.oldest_at.min(at),
             newest_at: self.newest_at.max(at),
+        }
+    }
+
+    /// The range of both, of which `later` follows in the document.
+    fn merged(self, later: Self) -> Self {
+        Self {
+            first_id: self.first_id,
+            last_id: later.last_id,
+            lowest_id: self.lowest_id.min(later.lowest_id),
+            highest_id: self.highest_id.max(later.highest_id),
+            oldest_at: self.oldest_at.min(later.oldest_at),
+            newest_at: self.newest_at.max(later.newest_at),
         }
     }
 }

@@ -38,6 +38,8 @@ pub struct Message<'a> {
     pub reactions: Option<&'a str>,
     /// The forwarded message (DCE 2.47 and later).
     pub forwarded: Option<&'a str>,
+    /// The message that this one replies or refers to: a JSON object.
+    pub reference: Option<&'a str>,
     /// The whole message.
     pub raw: &'a str,
 }
@@ -96,6 +98,7 @@ struct Fields<'a> {
     stickers: Option<&'a str>,
     reactions: Option<&'a str>,
     forwarded: Option<&'a str>,
+    reference: Option<&'a str>,
 }
 
 impl<'a> Fields<'a> {
@@ -113,6 +116,7 @@ impl<'a> Fields<'a> {
             "stickers" => &mut self.stickers,
             "reactions" => &mut self.reactions,
             "forwardedMessage" => &mut self.forwarded,
+            "reference" => &mut self.reference,
             _ => return,
         };
         *field = (value != "null").then_some(value);
@@ -142,6 +146,7 @@ impl<'a> Fields<'a> {
             stickers: fields.stickers,
             reactions: fields.reactions,
             forwarded: fields.forwarded,
+            reference: fields.reference,
             raw: json,
         })
     }

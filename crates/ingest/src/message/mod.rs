@@ -2,6 +2,7 @@
 
 pub mod columns;
 pub mod diff;
+pub mod placeholder;
 pub mod quality;
 
 mod timestamp;

@@ -38,6 +38,16 @@ impl Quality {
             self.reaction_users_missing = self.reaction_users_missing.saturating_add(missing);
         }
     }
+
+    /// Adds the losses of other messages.
+    pub fn merge(&mut self, other: &Self) {
+        self.blank += other.blank;
+        self.reactions_short += other.reactions_short;
+        self.reaction_users_missing =
+            self.reaction_users_missing.saturating_add(other.reaction_users_missing);
+        self.shortened.extend(&other.shortened);
+        self.users_dropped += other.users_dropped;
+    }
 }
 
 /// Whether a person wrote the message and none of its content came. Discord refuses empty messages, so Discord withheld the

@@ -7,17 +7,21 @@ pub mod read;
 pub mod write;
 
 use std::io;
+use std::sync::OnceLock;
 
-use dce_core::store::transitions::ClaimedRun;
+use dce_core::store::transitions::{Checkpoint, ClaimedRun};
 use dce_ingest::copy::batch::Origin;
 use tokio::sync::mpsc;
 
-use read::delivery::{Documents, ReadError};
+use read::delivery::{Documents, Read, ReadError};
+use read::message_order::ReadStart;
 use read::reader::DocumentReader;
 use read::source::{Author, Source};
+use read::summary::ReadSummary;
 use write::checkpoint::CheckpointWriter;
 use write::error::WriteError;
 use write::sessions::Sessions;
+use write::window_end::WindowEnd;
 use write::{BatchWriter, parallel_writer};
 
 /// Batches between reader and writer, besides the one being filled and those being written.
@@ -29,6 +33,7 @@ pub struct Ingest<'a> {
     run: &'a ClaimedRun,
     author: Author,
     writer: BatchWriter<'a>,
+    summary: OnceLock<ReadSummary>,
 }
 
 /// How reading and writing ended.
@@ -42,7 +47,7 @@ impl<'a> Ingest<'a> {
     /// The ingest of the attempt that owns `run`.
     pub fn new(sessions: &'a Sessions, run: &'a ClaimedRun, author: Author) -> Self {
         let writer = BatchWriter::new(sessions, run, author);
-        Self { run, author, writer }
+        Self { run, author, writer, summary: OnceLock::new() }
     }
 
     /// Reads the source to its end and commits all of it, or stops at the first batch that cannot be written. Calls
@@ -54,27 +59,54 @@ impl<'a> Ingest<'a> {
     ) -> Ingested {
         let (deliveries, delivered) = mpsc::channel(BATCHES_WAITING);
         let (recycle, recycled) = mpsc::channel(BATCHES_WAITING + 1);
-        let ClaimedRun { channel_id, job_id, cursor, .. } = *self.run;
+        let ClaimedRun { channel_id, job_id, .. } = *self.run;
         let reader = DocumentReader {
             source,
             author: self.author,
             origin: Origin { channel_id, job_id, exported_at: None },
-            cursor,
+            start: ReadStart::from(self.run),
             deliveries,
             recycled,
         };
         let reading = tokio::task::spawn_blocking(move || reader.read());
         let written = parallel_writer::write_all(&self.writer, delivered, recycle, part_committed).await;
         // Without a receiver the reader stops soon.
-        let read = reading.await.unwrap_or_else(|panic| Err(ReadError::Io(io::Error::other(panic))));
-        Ingested { read, written }
+        let Read { documents, summary } = reading.await.unwrap_or_else(|panic| Read {
+            documents: Err(ReadError::Io(io::Error::other(panic))),
+            summary: ReadSummary::default(),
+        });
+        self.summary.get_or_init(|| summary);
+        Ingested { read: documents, written }
     }
 
-    /// Writes the rest after the last batch. `is_complete`: the source was read to the end of the run's window, so nothing
-    /// comes below the last message. `reported_empty`: DCE reported that the window is empty.
+    /// What [`Self::run`] has read; nothing before it has returned.
+    pub fn read_summary(&self) -> &ReadSummary {
+        self.summary.get_or_init(ReadSummary::default)
+    }
+
+    /// Writes the checkpoint of the last batches. Messages out of order stay above the cursor.
+    pub async fn flush(&self) -> Result<(), WriteError> {
+        self.writer.finish(false).await
+    }
+
+    /// Marks archived messages between the last message and the window's end as missing. Only for a source that was read to
+    /// the end of the window; may be repeated.
+    pub async fn mark_rest(&self, end: &WindowEnd) -> Result<(), WriteError> {
+        self.writer.mark_rest(self.read_summary(), end).await
+    }
+
+    /// The run's last checkpoint, once its source was read to the end and [`Self::flush`] has succeeded: nothing comes below
+    /// the last message any more, so messages out of order count, too.
+    pub async fn final_checkpoint(&self) -> Checkpoint {
+        self.writer.checkpoints().completed().await
+    }
+
+    /// Writes the rest after the last batch. `is_complete`: the source was read to the end of the run's window.
+    /// `reported_empty`: DCE reported that the window is empty.
     pub async fn finish(&self, is_complete: bool, reported_empty: bool) -> Result<(), WriteError> {
         if is_complete {
-            self.writer.mark_rest(reported_empty).await?;
+            let end = WindowEnd { upper: self.run.upper, as_of: None, is_proven: reported_empty };
+            self.mark_rest(&end).await?;
         }
         self.writer.finish(is_complete).await
     }

@@ -7,12 +7,20 @@ use super::archived::IdRanges;
 use crate::ids::Snowflake;
 use crate::store::StoreError;
 
-/// Marks the archived messages in these ranges that are not among `present`, at most so many. Returns the number marked.
+/// Messages that are not missing.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Existing {
+    pub message_ids: Vec<String>,
+    /// The placeholder of the thread's starter, whatever its id is: DCE writes the starter in its place.
+    pub placeholder: bool,
+}
+
+/// Marks the archived messages in these ranges that do not exist any more, at most so many. Returns the number marked.
 /// Messages that an export newer than `as_of` (`None`: now) has seen stay unmarked.
 pub async fn mark_missing(
     connection: &mut PgConnection,
     ranges: &IdRanges,
-    present: &[String],
+    existing: &Existing,
     as_of: Option<DateTime<Utc>>,
     at_most: i64,
 ) -> Result<u64, StoreError> {
@@ -25,7 +33,9 @@ pub async fn mark_missing(
                                       WHERE m.channel_id = $1 AND m.message_id BETWEEN r.low AND r.high
                                         AND length(m.message_id) = length(r.low) AND m.missing_since IS NULL
                                         AND (m.exported_at IS NULL OR m.exported_at < (SELECT time FROM at))
-                                        AND m.message_id NOT IN (SELECT unnest($4::text[])) OFFSET 0) a
+                                        AND m.message_id NOT IN (SELECT unnest($4::text[]))
+                                        AND NOT ($7 AND coalesce(m.raw ->> 'type' IN ('21', 'ThreadStarterMessage')
+                                                                 AND m.raw #>> '{reference,messageId}' = $1, false)) OFFSET 0) a
                  LIMIT $6)
          UPDATE messages m SET missing_since = (SELECT time FROM at) FROM lacking l
           WHERE m.channel_id = $1 AND m.message_id = l.message_id AND m.missing_since IS NULL
@@ -33,9 +43,10 @@ pub async fn mark_missing(
         ranges.channel_id.to_string(),
         &ranges.lows,
         &ranges.highs,
-        present,
+        &existing.message_ids,
         as_of,
         at_most,
+        existing.placeholder,
     )
     .execute(connection)
     .await?;

@@ -52,11 +52,18 @@ pub struct ClaimedRun {
 }
 
 impl ClaimedRun {
-    /// The id after which reading begins: the cursor, else the id just below the first one of `start_at`, because DCE's
-    /// `--after` is exclusive and `start_at` is not. `None`: from the channel's beginning.
+    /// The id after which this attempt reads; DCE's `--after` is exclusive. `None`: from the channel's beginning.
+    ///
+    /// A resume begins with the cursor's millisecond, because Discord may list the messages of one millisecond in any order:
+    /// one with a lower id may follow the cursor's.
     pub fn after(&self) -> Option<Snowflake> {
-        let from_start = self.start_at.and_then(Snowflake::first_at).map(Snowflake::before);
-        self.cursor.max(from_start)
+        let resumed = self.cursor.map(|cursor| cursor.first_of_millisecond().before());
+        resumed.max(self.below_start())
+    }
+
+    /// The id just below the first one of `start_at`, which is inclusive.
+    pub fn below_start(&self) -> Option<Snowflake> {
+        self.start_at.and_then(Snowflake::first_at).map(Snowflake::before)
     }
 }
 

@@ -3,15 +3,17 @@
 use std::mem;
 
 use dce_core::ids::Snowflake;
-use dce_ingest::copy::batch::{Batch, Origin};
+use dce_ingest::copy::batch::{Batch, InsertOnly, Origin};
 use dce_ingest::document::frame::DocumentEnd;
 use dce_ingest::document::header::Header;
 use dce_ingest::message::columns::Message;
 use tokio::sync::mpsc;
 
 use super::block::{Block, Item, MessageItem};
-use super::delivery::{Delivery, Documents, ReadError};
+use super::delivery::{Delivery, Documents, Read, ReadError, ReadRange};
+use super::message_order::{MessageOrder, Place, ReadStart};
 use super::source::Author;
+use super::summary::ReadSummary;
 
 /// Bytes of rows in a batch (measured: more than 2 MB gains nothing).
 const BATCH_BYTES: usize = 2 << 20;
@@ -21,7 +23,6 @@ const BATCH_CAPACITY: usize = BATCH_BYTES + (256 << 10);
 /// Fills batches and delivers them.
 pub(super) struct Batcher {
     author: Author,
-    cursor: Option<Snowflake>,
     deliveries: mpsc::Sender<Delivery>,
     recycled: mpsc::Receiver<Batch>,
     documents: Documents,
@@ -31,9 +32,12 @@ pub(super) struct Batcher {
     parts: Vec<u32>,
     /// Whether the channel's description was delivered.
     described: bool,
-    last_id: Option<Snowflake>,
-    /// Whether no id so far was lower than one before it.
-    in_order: bool,
+    order: MessageOrder,
+    summary: ReadSummary,
+    /// The ids of the millisecond in which the last delivered batch ended.
+    delivered_latest: Vec<Snowflake>,
+    /// Whether the batch has messages of that millisecond.
+    continues: bool,
     /// The fault of the first document that could not be read on.
     first_fault: Option<ReadError>,
     /// Whether the rest of the document is ignored.
@@ -44,13 +48,12 @@ impl Batcher {
     pub(super) fn new(
         author: Author,
         origin: Origin,
-        cursor: Option<Snowflake>,
+        start: ReadStart,
         deliveries: mpsc::Sender<Delivery>,
         recycled: mpsc::Receiver<Batch>,
     ) -> Self {
         Self {
             author,
-            cursor,
             deliveries,
             recycled,
             documents: Documents::default(),
@@ -58,16 +61,24 @@ impl Batcher {
             origin,
             parts: Vec::new(),
             described: false,
-            last_id: None,
-            in_order: true,
+            order: MessageOrder::new(start),
+            summary: ReadSummary::default(),
+            delivered_latest: Vec::new(),
+            continues: false,
             first_fault: None,
             is_skipping: false,
         }
     }
 
     /// Receives blocks until there are no more, or until one cannot be stored. Delivers everything before that in any case.
-    pub(super) fn run(
-        mut self,
+    pub(super) fn run(mut self, blocks: mpsc::Receiver<Block>, emptied: &mpsc::Sender<Block>) -> Read {
+        let documents = self.read(blocks, emptied);
+        self.summary.finish(&self.order);
+        Read { documents, summary: self.summary }
+    }
+
+    fn read(
+        &mut self,
         mut blocks: mpsc::Receiver<Block>,
         emptied: &mpsc::Sender<Block>,
     ) -> Result<Documents, ReadError> {
@@ -77,7 +88,7 @@ impl Batcher {
             return Err(ReadError::WriterStopped);
         }
         received?;
-        self.first_fault.map_or(Ok(self.documents), Err)
+        self.first_fault.take().map_or(Ok(self.documents), Err)
     }
 
     fn receive_all(
@@ -136,12 +147,25 @@ impl Batcher {
             (json, Some(members)) => Message::from_members(json, members)?,
             (json, None) => Message::parse(json)?,
         };
-        if self.cursor.is_some_and(|cursor| message.id <= cursor) {
-            return Ok(());
+        let place = self.order.place(message.id);
+        if place != Place::Starter {
+            self.summary.add(&message);
         }
-        self.batch.push(&message, item.repairs, item.dropped_users, item.source_bytes)?;
-        self.in_order &= self.last_id.is_none_or(|last| last <= message.id);
-        self.last_id = Some(message.id);
+        let (repairs, users, bytes) = (item.repairs, item.dropped_users, item.source_bytes);
+        let insert_only = match place {
+            Place::Repeated => return Ok(()),
+            Place::New => None,
+            Place::ReadAgain => Some(InsertOnly::ReadAgain),
+            Place::Starter => Some(InsertOnly::Starter { counts: self.order.start().counts_starter }),
+        };
+        match insert_only {
+            None => self.batch.push(&message, repairs, users, bytes)?,
+            Some(kind) => self.batch.push_insert_only(&message, kind, repairs, users, bytes)?,
+        }
+        self.continues |= self
+            .delivered_latest
+            .first()
+            .is_some_and(|latest| latest.millisecond() == message.id.millisecond());
         if self.batch.is_full(BATCH_BYTES) { self.send() } else { Ok(()) }
     }
 
@@ -164,12 +188,22 @@ impl Batcher {
                 self.recycled.try_recv().unwrap_or_else(|_| Batch::new(&self.origin, BATCH_CAPACITY));
             empty.set_origin(&self.origin);
             let full = mem::replace(&mut self.batch, empty);
-            self.deliver(Delivery::Rows { batch: Box::new(full.seal()), in_order: self.in_order })?;
+            let (in_order, range) = (self.order.is_in_order(), self.range());
+            self.deliver(Delivery::Rows { batch: Box::new(full.seal()), in_order, range })?;
         }
         for part in mem::take(&mut self.parts) {
             self.deliver(Delivery::PartRead(part))?;
         }
         Ok(())
+    }
+
+    /// The range of the batch that is about to be delivered.
+    fn range(&mut self) -> ReadRange {
+        let first = |ids: &[Snowflake]| ids.first().map(|id| id.first_of_millisecond());
+        let (from, to) = (first(&self.delivered_latest), first(self.order.latest()));
+        let present = self.summary.present(&self.delivered_latest, self.order.has_starter());
+        self.order.latest().clone_into(&mut self.delivered_latest);
+        ReadRange { from, to, continues: mem::take(&mut self.continues), present }
     }
 
     fn deliver(&self, delivery: Delivery) -> Result<(), ReadError> {

@@ -16,7 +16,7 @@ use super::source::{Chunk, Source};
 /// Bytes read from a file at once: few enough to stay in the core's cache until they are copied.
 const READ_BYTES: usize = 64 << 10;
 /// Longest time that messages of a slow channel wait for others.
-const BATCH_TIME: Duration = Duration::from_millis(100);
+pub(super) const BATCH_TIME: Duration = Duration::from_millis(100);
 /// Shortest and longest pause between two reads without data: a message is seen soon after it is written, and a silent
 /// channel costs 50 reads a second.
 const IDLE: (Duration, Duration) = (Duration::from_millis(2), Duration::from_millis(20));

@@ -5,5 +5,8 @@ mod block;
 pub mod delivery;
 mod framing_loop;
 mod idle_wait;
+pub(super) mod message_order;
 pub(super) mod reader;
+mod recent_ids;
 pub mod source;
+pub mod summary;

@@ -4,14 +4,15 @@
 use std::panic::resume_unwind;
 use std::thread;
 
-use dce_core::ids::Snowflake;
 use dce_ingest::copy::batch::{Batch, Origin};
 use tokio::sync::mpsc;
 
 use super::batcher::Batcher;
-use super::delivery::{Delivery, Documents, ReadError};
+use super::delivery::{Delivery, Read, ReadError};
 use super::framing_loop::FramingLoop;
+use super::message_order::ReadStart;
 use super::source::{Author, Source};
+use super::summary::ReadSummary;
 
 /// Blocks between the two threads, besides the one being filled and the one being emptied.
 const BLOCKS_WAITING: usize = 2;
@@ -22,9 +23,7 @@ pub(crate) struct DocumentReader<S> {
     pub(crate) author: Author,
     /// The channel that was asked for, and the export.
     pub(crate) origin: Origin,
-    /// Everything up to this message is committed and counted. DCE's `--after` is exact (DCE 2.47: docs/dce.md), so messages
-    /// from below were not asked for.
-    pub(crate) cursor: Option<Snowflake>,
+    pub(crate) start: ReadStart,
     /// Where batches go; bounded, so that a slow database slows the reader.
     pub(crate) deliveries: mpsc::Sender<Delivery>,
     /// Written batches come back for their buffers.
@@ -33,19 +32,23 @@ pub(crate) struct DocumentReader<S> {
 
 impl<S: Source + Send> DocumentReader<S> {
     /// Reads until the source ends and everything is delivered. Delivers whole messages before an error, too.
-    pub(crate) fn read(self) -> Result<Documents, ReadError> {
-        let Self { source, author, origin, cursor, deliveries, recycled } = self;
+    pub(crate) fn read(self) -> Read {
+        let Self { source, author, origin, start, deliveries, recycled } = self;
         let (blocks, received) = mpsc::channel(BLOCKS_WAITING);
         let (recycle, emptied) = mpsc::channel(BLOCKS_WAITING + 1);
         let framing = FramingLoop { source, blocks, emptied, deliveries: deliveries.clone() };
-        let batcher = Batcher::new(author, origin, cursor, deliveries, recycled);
+        let batcher = Batcher::new(author, origin, start, deliveries, recycled);
         thread::scope(|scope| {
             let batching = thread::Builder::new()
                 .name("ingest-batcher".to_owned())
-                .spawn_scoped(scope, move || batcher.run(received, &recycle))?;
-            let read = framing.run();
-            let batched = batching.join().unwrap_or_else(|panic| resume_unwind(panic));
-            read.map_err(ReadError::from).and(batched)
+                .spawn_scoped(scope, move || batcher.run(received, &recycle));
+            let batching = match batching {
+                Ok(batching) => batching,
+                Err(error) => return Read { documents: Err(error.into()), summary: ReadSummary::default() },
+            };
+            let framed = framing.run();
+            let Read { documents, summary } = batching.join().unwrap_or_else(|panic| resume_unwind(panic));
+            Read { documents: framed.map_err(ReadError::from).and(documents), summary }
         })
     }
 }
@@ -55,9 +58,12 @@ mod tests {
     use std::collections::VecDeque;
     use std::{io, iter};
 
+    use dce_core::ids::Snowflake;
     use uuid::Uuid;
 
     use super::*;
+    use crate::ingest::read::delivery::Documents;
+    use crate::ingest::read::framing_loop::BATCH_TIME;
     use crate::ingest::read::source::Chunk;
 
     const CHANNEL: u64 = 7;
@@ -66,7 +72,10 @@ mod tests {
     enum Step {
         Bytes(String),
         EndOfPart(u32),
+        /// For ever.
         Idle,
+        /// Long enough for a batch to be delivered.
+        Pause,
         Broken,
     }
 
@@ -88,6 +97,10 @@ mod tests {
                 Some(Step::EndOfPart(part)) => Ok(Chunk::EndOfPart { part }),
                 Some(Step::Idle) => {
                     self.0.push_front(Step::Idle); // for ever
+                    Ok(Chunk::Idle)
+                }
+                Some(Step::Pause) => {
+                    thread::sleep(BATCH_TIME);
                     Ok(Chunk::Idle)
                 }
                 Some(Step::Broken) => Err(io::Error::other("broken")),
@@ -112,13 +125,17 @@ mod tests {
         r#"{"timestamp":"2024-07-03T09:46:40+00:00"}"#.to_owned()
     }
 
-    struct Read {
+    struct Received {
         documents: Result<Documents, ReadError>,
         ids: Vec<u64>,
         parts: Vec<u32>,
     }
 
-    type Reading = thread::JoinHandle<Result<Documents, ReadError>>;
+    type Reading = thread::JoinHandle<Read>;
+
+    /// From the channel's beginning.
+    const BEGINNING: ReadStart =
+        ReadStart { after: None, cursor: None, starter: Snowflake::new(CHANNEL), counts_starter: true };
 
     /// Reads on a thread of its own, as in the worker.
     fn begin(author: Author, steps: impl IntoIterator<Item = Step>) -> (Reading, mpsc::Receiver<Delivery>) {
@@ -128,7 +145,7 @@ mod tests {
             source: Script(steps.into_iter().collect()),
             author,
             origin: Origin { channel_id: Snowflake::new(CHANNEL), job_id: Uuid::nil(), exported_at: None },
-            cursor: None,
+            start: BEGINNING,
             deliveries,
             recycled,
         };
@@ -136,7 +153,7 @@ mod tests {
     }
 
     /// Reads to the end and receives every delivery.
-    fn read(author: Author, steps: impl IntoIterator<Item = Step>) -> Read {
+    fn read(author: Author, steps: impl IntoIterator<Item = Step>) -> Received {
         let (reading, mut delivered) = begin(author, steps);
         let (mut ids, mut parts) = (Vec::new(), Vec::new());
         while let Some(delivery) = delivered.blocking_recv() {
@@ -148,7 +165,7 @@ mod tests {
                 Delivery::PartRead(part) => parts.push(part),
             }
         }
-        Read { documents: reading.join().unwrap(), ids, parts }
+        Received { documents: reading.join().unwrap().documents, ids, parts }
     }
 
     #[test]
@@ -211,6 +228,38 @@ mod tests {
     }
 
     #[test]
+    fn a_batch_that_continues_a_millisecond_carries_the_ids_before_it() {
+        let ms = 1 << 22;
+        let ids = [ms + 7, ms + 3, ms + 7, ms + 9, ms + 3, 2 * ms];
+        let parts = ids
+            .iter()
+            .zip(1..)
+            .flat_map(|(id, part)| [document(CHANNEL, &[message(*id)]), Step::EndOfPart(part), Step::Pause]);
+        let (reading, mut delivered) = begin(Author::OwnDce, parts);
+        let mut ranges = Vec::new();
+        while let Some(delivery) = delivered.blocking_recv() {
+            if let Delivery::Rows { batch, in_order, range } = delivery {
+                assert!(in_order);
+                let ids: Vec<_> = batch.ids().map(Snowflake::get).collect();
+                let present: Vec<_> = range.present.ids.iter().map(|id| id.get()).collect();
+                let ends = [range.from, range.to].map(|id| id.map(Snowflake::get));
+                ranges.push((ids, ends, range.continues, present));
+            }
+        }
+        let tie = Some(ms);
+        assert_eq!(
+            ranges,
+            [
+                (vec![ms + 7], [None, tie], false, vec![]),
+                (vec![ms + 3], [tie, tie], true, vec![ms + 7]),
+                (vec![ms + 9], [tie, tie], true, vec![ms + 3, ms + 7]),
+                (vec![2 * ms], [tie, Some(2 * ms)], false, vec![ms + 3, ms + 7, ms + 9]),
+            ]
+        );
+        assert_eq!(reading.join().unwrap().summary.newest(), Some(Snowflake::new(2 * ms)));
+    }
+
+    #[test]
     fn messages_of_a_slow_channel_do_not_wait_for_a_full_batch() {
         let steps = [document(CHANNEL, &[message(1), message(2)]), Step::Idle];
         let (reading, mut delivered) = begin(Author::OwnDce, steps);
@@ -220,7 +269,7 @@ mod tests {
         });
         assert_eq!(rows, Some(2), "although the document continues");
         drop(delivered);
-        let stopped = reading.join().unwrap();
+        let stopped = reading.join().unwrap().documents;
         assert!(matches!(stopped, Err(ReadError::WriterStopped)), "{stopped:?}");
     }
 }

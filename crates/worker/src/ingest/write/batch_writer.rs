@@ -5,7 +5,7 @@
 //! messages are replaced, if the export asks for it. A batch without anything to write leaves its checkpoint to a later one:
 //! an export of archived messages costs the comparison and a COMMIT now and then.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -16,6 +16,7 @@ use dce_core::store::batches::channel::DescriptionAge;
 use dce_core::store::retention::erasures;
 use dce_core::store::transitions::{ClaimedRun, Fence, RunOptions, record_backend};
 use dce_ingest::copy::batch::SealedBatch;
+use dce_ingest::copy::summary::Summary;
 use sqlx::Connection;
 use sqlx::postgres::PgConnection;
 use tokio::time::timeout;
@@ -24,12 +25,14 @@ use super::checkpoint::CheckpointWriter;
 use super::erasure;
 use super::error::WriteError;
 use super::existing_rows::{self, BatchDiff};
-use super::id_range::IdRange;
 use super::insert::{self, InsertMethod, RowCounts};
 use super::low_water_mark::{CommittedBatch, LowWaterMark};
-use super::missing::{self, Gap, ReadWindow};
+use super::missing::{self, Coverage, Gap, ReadWindow};
 use super::sessions::Sessions;
+use super::window_end::WindowEnd;
+use crate::ingest::read::delivery::ReadRange;
 use crate::ingest::read::source::Author;
+use crate::ingest::read::summary::ReadSummary;
 
 /// Time for which a batch is retried while the database is unreachable; the fence decides whether it may still be written.
 const RETRY_LIMIT: Duration = Duration::from_mins(1);
@@ -57,12 +60,21 @@ pub(crate) struct BatchWriter<'a> {
 /// The work of one or more transactions, besides their checkpoints.
 #[derive(Debug, Clone, Copy)]
 enum Work<'b> {
-    /// Write a batch, and mark the messages of this range that the batch lacks.
-    Batch(&'b SealedBatch, Option<IdRange>),
-    /// Mark all messages of the range.
-    MarkRest(IdRange),
+    /// Write a batch, and mark the messages of this range that are missing.
+    Batch(&'b SealedBatch, Option<Coverage<'b>>),
+    /// Mark the messages of the range that are missing.
+    MarkRest(Coverage<'b>, Option<DateTime<Utc>>),
     /// The checkpoint only.
     Checkpoint,
+}
+
+/// What the tries of one piece of work leave to the next.
+#[derive(Debug)]
+struct Tries {
+    method: InsertMethod,
+    /// Indexes of messages that a try has inserted. Its COMMIT may have succeeded without an answer: the next try finds them
+    /// archived, and they count all the same.
+    read_again: BTreeSet<usize>,
 }
 
 /// Whether all of the work is done.
@@ -70,6 +82,24 @@ enum Work<'b> {
 enum Done {
     All,
     Part,
+}
+
+/// What a transaction decides about a batch, besides its rows.
+#[derive(Debug, Default)]
+struct Decided {
+    /// Messages that were not written because they are erased.
+    erased: u64,
+    /// The messages that count because they are inserted.
+    read_again: Summary,
+}
+
+impl Decided {
+    /// `inserted`: indexes of the messages that this try, or an earlier one whose COMMIT may have succeeded, has inserted.
+    fn new(batch: &SealedBatch, erased: u64, inserted: &BTreeSet<usize>) -> Self {
+        let mut read_again = Summary::default();
+        inserted.iter().filter_map(|index| batch.if_inserted(*index)).for_each(|one| read_again.merge(one));
+        Self { erased, read_again }
+    }
 }
 
 impl<'a> BatchWriter<'a> {
@@ -101,40 +131,40 @@ impl<'a> BatchWriter<'a> {
         &self.checkpoints
     }
 
-    /// Writes a batch and its checkpoint, or neither. Batches are numbered from 0 in the document's order. `in_order`: no id
-    /// of the attempt so far was lower than one before it. `before`: the highest id in earlier batches.
+    /// Writes a batch and its checkpoint, or neither. Batches are numbered from 0 in the document's order. `in_order`: the
+    /// attempt's messages so far were in order.
     pub(super) async fn write(
         &self,
         number: u64,
         batch: &SealedBatch,
         in_order: bool,
-        before: Option<Snowflake>,
+        range: &ReadRange,
     ) -> Result<(), WriteError> {
         {
             let mut newest = lock(&self.newest_export);
             *newest = newest.max(batch.newest_export());
         }
-        let last = batch.summary().span.map(|span| span.highest_id);
         let window = self.window.filter(|_| in_order);
-        let covered = window.zip(last).and_then(|(window, last)| window.up_to(last, before));
-        self.commit(Work::Batch(batch, covered), |mark, erased| {
-            mark.with(number, CommittedBatch { summary: batch.summary().clone(), erased, in_order })
+        let covered = window
+            .and_then(|window| window.completed_by(range))
+            .map(|covered| Coverage { range: covered, present: &range.present });
+        self.commit(Work::Batch(batch, covered), |mark, Decided { erased, read_again }| {
+            let (summary, read_again) = (batch.summary().clone(), read_again.clone());
+            mark.with(number, CommittedBatch { summary, erased: *erased, in_order, read_again })
         })
         .await
     }
 
     /// Marks archived messages above the last message as missing, if the run is to find missing messages and has read to the
-    /// end of its window. `reported_empty`: DCE reported that the window is empty. Otherwise an attempt without a message
-    /// proves nothing, because a bot without the permission to read the history gets an empty list.
-    pub(crate) async fn mark_rest(&self, reported_empty: bool) -> Result<(), WriteError> {
+    /// end of its window.
+    pub(crate) async fn mark_rest(&self, read: &ReadSummary, end: &WindowEnd) -> Result<(), WriteError> {
         let Some(window) = self.window else { return Ok(()) };
         let mark = self.checkpoints.low_water_mark().await;
-        let has_read = mark.next_batch() > 0 || reported_empty;
-        let range = window.rest(mark.checkpoint().cursor).filter(|_| has_read && mark.has_all());
-        match range {
-            Some(range) => self.commit(Work::MarkRest(range), |mark, _| mark.clone()).await,
-            None => Ok(()),
-        }
+        let has_read = mark.next_batch() > 0 || end.is_proven;
+        let range = window.rest(read.end(), end.upper).filter(|_| has_read && mark.has_all());
+        let Some(range) = range else { return Ok(()) };
+        let present = &read.present_at_end();
+        self.commit(Work::MarkRest(Coverage { range, present }, end.as_of), |mark, _| mark.clone()).await
     }
 
     /// Writes the last checkpoint, if the database lacks it. `complete`: no message will come below the last one.
@@ -145,16 +175,16 @@ impl<'a> BatchWriter<'a> {
         self.commit(Work::Checkpoint, |mark, _| if complete { mark.completed() } else { mark.clone() }).await
     }
 
-    /// Does the work and retries it. `after`: the low-water mark behind it, given the number of erased messages.
+    /// Does the work and retries it. `after`: the low-water mark behind it.
     async fn commit(
         &self,
         work: Work<'_>,
-        after: impl Fn(&LowWaterMark, u64) -> LowWaterMark,
+        after: impl Fn(&LowWaterMark, &Decided) -> LowWaterMark,
     ) -> Result<(), WriteError> {
         let mut started = Instant::now();
-        let mut method = InsertMethod::Copy;
+        let mut tries = Tries { method: InsertMethod::Copy, read_again: BTreeSet::new() };
         loop {
-            let tried = timeout(TRY_LIMIT, self.try_commit(work, &after, method)).await;
+            let tried = timeout(TRY_LIMIT, self.try_commit(work, &after, &mut tries)).await;
             let error = match tried.unwrap_or(Err(StoreError::TimedOut(TRY_LIMIT))) {
                 Ok(Done::All) => return Ok(()),
                 Ok(Done::Part) => {
@@ -165,7 +195,7 @@ impl<'a> BatchWriter<'a> {
                 Err(error) => error,
             };
             // From now on through staging: a row exists already, or a COMMIT without an answer may have inserted them all.
-            method = InsertMethod::Staged;
+            tries.method = InsertMethod::Staged;
             if error.is_duplicate() {
                 continue;
             }
@@ -191,15 +221,15 @@ impl<'a> BatchWriter<'a> {
     async fn try_commit(
         &self,
         work: Work<'_>,
-        after: &impl Fn(&LowWaterMark, u64) -> LowWaterMark,
-        method: InsertMethod,
+        after: &impl Fn(&LowWaterMark, &Decided) -> LowWaterMark,
+        tries: &mut Tries,
     ) -> Result<Done, StoreError> {
         let mut session = self.sessions.acquire().await?;
         if !lock(&self.noted).contains(&session.serial) {
             record_backend(&mut session.connection, &self.fence).await?;
             lock(&self.noted).insert(session.serial);
         }
-        let written = self.do_work(&mut session.connection, work, after, method).await;
+        let written = self.do_work(&mut session.connection, work, after, tries).await;
         // After a rollback the session is usable, unless it was lost, or was opened while the database was read-only.
         if !written.as_ref().is_err_and(|error| error.is_unavailable() || error.is_read_only()) {
             session.release();
@@ -211,30 +241,36 @@ impl<'a> BatchWriter<'a> {
         &self,
         connection: &mut PgConnection,
         work: Work<'_>,
-        after: &impl Fn(&LowWaterMark, u64) -> LowWaterMark,
-        method: InsertMethod,
+        after: &impl Fn(&LowWaterMark, &Decided) -> LowWaterMark,
+        tries: &mut Tries,
     ) -> Result<Done, StoreError> {
         match work {
             Work::Checkpoint => {
                 let tx = connection.begin().await?;
-                let after = |mark: &LowWaterMark| after(mark, 0);
+                let after = |mark: &LowWaterMark| after(mark, &Decided::default());
                 self.checkpoints.commit(tx, &self.fence, RowCounts::default(), &after).await?;
                 Ok(Done::All)
             }
-            Work::MarkRest(range) => self.mark(connection, range, None).await,
+            Work::MarkRest(covered, as_of) => {
+                let as_of = as_of.or(*lock(&self.newest_export));
+                self.mark(connection, covered, None, as_of).await
+            }
             Work::Batch(batch, covered) => {
                 let diff =
                     existing_rows::compare(connection, batch, self.options.on_conflict, covered).await?;
                 // Before the cursor moves past them, so that no attempt has to remember them.
-                if let Some(range) = covered.filter(|_| diff.has_missing)
-                    && self.mark(connection, range, Some(batch)).await? == Done::Part
+                if let Some(covered) = covered.filter(|_| diff.has_missing)
+                    && self.mark(connection, covered, Some(batch), batch.newest_export()).await? == Done::Part
                 {
                     return Ok(Done::Part);
                 }
-                if diff.is_empty() && self.checkpoints.defer(&|mark: &LowWaterMark| after(mark, 0)).await {
-                    return Ok(Done::All);
+                if diff.is_empty() {
+                    let decided = Decided::new(batch, 0, &tries.read_again);
+                    if self.checkpoints.defer(&|mark: &LowWaterMark| after(mark, &decided)).await {
+                        return Ok(Done::All);
+                    }
                 }
-                self.store(connection, batch, diff, after, method).await
+                self.store(connection, batch, diff, after, tries).await
             }
         }
     }
@@ -245,39 +281,42 @@ impl<'a> BatchWriter<'a> {
         connection: &mut PgConnection,
         batch: &SealedBatch,
         mut diff: BatchDiff,
-        after: &impl Fn(&LowWaterMark, u64) -> LowWaterMark,
-        method: InsertMethod,
+        after: &impl Fn(&LowWaterMark, &Decided) -> LowWaterMark,
+        tries: &mut Tries,
     ) -> Result<Done, StoreError> {
         let mut tx = connection.begin_with(erasures::BEGIN_BATCH).await?;
         let stored = async {
             let erased = erasure::remove_erased(&mut tx, batch, &mut diff).await?;
-            let counts = insert::write(&mut tx, batch, &diff, method, self.options.keep_versions).await?;
-            Ok((counts, erased))
+            let keep_versions = self.options.keep_versions;
+            let written = insert::write(&mut tx, batch, &diff, tries.method, keep_versions).await?;
+            Ok((written, erased))
         };
-        let (counts, erased) = match stored.await {
+        let (written, erased) = match stored.await {
             Ok(stored) => stored,
             Err(error) => {
                 tx.rollback().await?;
                 return Err(error);
             }
         };
-        let after = |mark: &LowWaterMark| after(mark, erased);
+        tries.read_again.extend(written.read_again);
+        let decided = Decided::new(batch, erased, &tries.read_again);
+        let after = |mark: &LowWaterMark| after(mark, &decided);
         if diff.is_empty() && self.checkpoints.defer(&after).await {
             tx.rollback().await?; // all of its messages are erased: there is nothing to commit
             return Ok(Done::All);
         }
-        self.checkpoints.commit(tx, &self.fence, counts, &after).await.map(|()| Done::All)
+        self.checkpoints.commit(tx, &self.fence, written.counts, &after).await.map(|()| Done::All)
     }
 
     /// Marks missing messages of the range in a transaction of its own, fenced like every other.
     async fn mark(
         &self,
         connection: &mut PgConnection,
-        range: IdRange,
+        coverage: Coverage<'_>,
         batch: Option<&SealedBatch>,
+        as_of: Option<DateTime<Utc>>,
     ) -> Result<Done, StoreError> {
-        let as_of = batch.map_or_else(|| *lock(&self.newest_export), SealedBatch::newest_export);
-        let gap = Gap { channel_id: self.channel_id, range, batch, as_of };
+        let gap = Gap { channel_id: self.channel_id, coverage, batch, as_of };
         let mut tx = connection.begin().await?;
         match missing::mark(&mut tx, &gap).await {
             Ok(all) => {

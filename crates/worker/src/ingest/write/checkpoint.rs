@@ -89,6 +89,11 @@ impl CheckpointWriter {
         self.position.lock().await.mark.clone()
     }
 
+    /// The run's position once everything is read: batches out of order count, too.
+    pub(in crate::ingest) async fn completed(&self) -> Checkpoint {
+        self.position.lock().await.mark.completed().checkpoint().clone()
+    }
+
     /// Whether the database lacks anything. `complete`: batches out of order count, too.
     pub(super) async fn has_unwritten(&self, complete: bool) -> bool {
         let position = self.position.lock().await;

@@ -19,8 +19,10 @@ static COPY_STAGED: LazyLock<String> =
 
 static MERGE: LazyLock<String> = LazyLock::new(|| {
     format!(
-        "INSERT INTO messages ({COLUMNS}) SELECT {COLUMNS} FROM staged_messages
-         ON CONFLICT (channel_id, message_id) DO NOTHING"
+        "WITH inserted AS (
+           INSERT INTO messages ({COLUMNS}) SELECT {COLUMNS} FROM staged_messages
+           ON CONFLICT (channel_id, message_id) DO NOTHING RETURNING message_id)
+         SELECT count(*), coalesce(array_agg(message_id) FILTER (WHERE message_id = ANY ($1)), '{{}}') FROM inserted"
     )
 });
 
@@ -39,10 +41,13 @@ pub(super) async fn stage(connection: &mut PgConnection, stream: &[u8]) -> Resul
     Ok(())
 }
 
-/// Inserts the staged rows that are not archived. Returns their number.
-pub(super) async fn insert_staged(connection: &mut PgConnection) -> Result<u64, StoreError> {
-    let inserted = sqlx::query(AssertSqlSafe(MERGE.as_str())).execute(connection).await?;
-    Ok(inserted.rows_affected())
+/// Inserts the staged rows that are not archived. Returns their number, and which of `asked` are among them.
+pub(super) async fn insert_staged(
+    connection: &mut PgConnection,
+    asked: &[String],
+) -> Result<(i64, Vec<String>), StoreError> {
+    let inserted = sqlx::query_as(AssertSqlSafe(MERGE.as_str())).bind(asked).fetch_one(connection).await?;
+    Ok(inserted)
 }
 
 /// Replaces archived messages by newer staged rows, and keeps the replaced versions if requested. `job_id` and `inserted_at`

@@ -8,7 +8,7 @@ use sqlx::postgres::PgConnection;
 
 use super::existing_rows::BatchDiff;
 
-/// Removes erased messages from the diff and returns their number. Runs in a transaction that [`erasures::BEGIN_BATCH`] began.
+/// Removes erased messages from the diff and returns the number of those that count. Runs in a transaction that [`erasures::BEGIN_BATCH`] began.
 pub(super) async fn remove_erased(
     connection: &mut PgConnection,
     batch: &SealedBatch,
@@ -25,25 +25,25 @@ pub(super) async fn remove_erased(
     let ids: Vec<_> = batch.ids().collect();
     let messages: Vec<_> = rows().map(|row| ids[*row].to_string()).collect();
     let erased = erasures::find_among(connection, batch.channel_id(), &authors, &messages).await?;
-    Ok(retain_not_erased(diff, &erased, |row| (ids[row], batch.author_id(row))))
+    let removed = remove(diff, &erased, |row| (ids[row], batch.author_id(row)));
+    Ok(removed.into_iter().filter(|row| batch.is_counted(*row)).count() as u64)
 }
 
-/// The decision. `message`: returns id and author of the message in a row.
-fn retain_not_erased<'a>(
+/// Removes erased rows from the diff and returns them. `message`: returns id and author of the message in a row.
+fn remove<'a>(
     diff: &mut BatchDiff,
     erased: &Erased,
     message: impl Fn(usize) -> (Snowflake, Option<&'a str>),
-) -> u64 {
-    let stays = |row: &usize| {
+) -> Vec<usize> {
+    let is_erased = |row: &mut usize| {
         let (id, author) = message(*row);
-        !erased.channel
-            && !erased.messages.contains(&id)
-            && !author.is_some_and(|author| erased.authors.contains(author))
+        erased.channel
+            || erased.messages.contains(&id)
+            || author.is_some_and(|author| erased.authors.contains(author))
     };
-    let before = diff.new.len() + diff.changed.len();
-    diff.new.retain(stays);
-    diff.changed.retain(stays);
-    (before - diff.new.len() - diff.changed.len()) as u64
+    let mut removed: Vec<_> = diff.new.extract_if(.., is_erased).collect();
+    removed.extend(diff.changed.extract_if(.., is_erased));
+    removed
 }
 
 #[cfg(test)]
@@ -53,12 +53,11 @@ mod tests {
     /// Message n has id n + 100 and author n % 3; every third has none.
     const AUTHORS: [Option<&str>; 3] = [None, Some("1"), Some("2")];
 
-    fn left(erased: &Erased) -> (Vec<usize>, Vec<usize>, u64) {
+    fn left(erased: &Erased) -> (Vec<usize>, Vec<usize>, usize) {
         let mut diff = BatchDiff { new: vec![0, 1, 2, 3, 5], changed: vec![4, 6, 7], ..BatchDiff::default() };
-        let number = retain_not_erased(&mut diff, erased, |row| {
-            (Snowflake::new(row as u64 + 100), AUTHORS[row % AUTHORS.len()])
-        });
-        (diff.new, diff.changed, number)
+        let removed =
+            remove(&mut diff, erased, |row| (Snowflake::new(row as u64 + 100), AUTHORS[row % AUTHORS.len()]));
+        (diff.new, diff.changed, removed.len())
     }
 
     #[test]

@@ -15,6 +15,7 @@ use futures_util::TryStreamExt;
 use sqlx::postgres::PgConnection;
 
 use super::id_range::IdRange;
+use super::missing::Coverage;
 
 /// A range is scanned while it holds at most this many rows per message of the batch…
 const ROWS_PER_MESSAGE: usize = 2;
@@ -46,13 +47,13 @@ pub(super) async fn compare(
     connection: &mut PgConnection,
     batch: &SealedBatch,
     on_conflict: OnConflict,
-    covered: Option<IdRange>,
+    covered: Option<Coverage<'_>>,
 ) -> Result<BatchDiff, StoreError> {
-    let mut comparison = Comparison::new(batch, covered.is_some());
-    let Some(range) = covered.or_else(|| comparison.range()) else { return Ok(BatchDiff::default()) };
+    let mut comparison = Comparison::new(batch, covered);
     let limit = SCANNED_AT_LEAST.max(comparison.ids.len().saturating_mul(ROWS_PER_MESSAGE));
-    if comparison.read(connection, on_conflict, range.to_texts(batch.channel_id()), limit).await? >= limit {
-        comparison = Comparison::new(batch, covered.is_some());
+    let ranges = comparison.ranges();
+    if comparison.read(connection, on_conflict, ranges, limit).await? >= limit {
+        comparison = Comparison::new(batch, covered);
         // The scan did not reach the range's end.
         comparison.diff.has_missing = covered.is_some();
         let each: Vec<_> = comparison.ids.iter().map(|(id, _)| id.to_string()).collect();
@@ -65,7 +66,7 @@ pub(super) async fn compare(
 
 struct Comparison<'a> {
     batch: &'a SealedBatch,
-    finds_missing: bool,
+    covered: Option<Coverage<'a>>,
     /// Each id once, ordered as numbers, with its index in the batch.
     ids: Vec<(Snowflake, usize)>,
     archived: Vec<bool>,
@@ -73,18 +74,36 @@ struct Comparison<'a> {
 }
 
 impl<'a> Comparison<'a> {
-    fn new(batch: &'a SealedBatch, finds_missing: bool) -> Self {
+    fn new(batch: &'a SealedBatch, covered: Option<Coverage<'a>>) -> Self {
         let mut ids: Vec<_> = batch.ids().enumerate().map(|(index, id)| (id, index)).collect();
         ids.sort(); // nearly always sorted already; the first of equal ids stays first
         ids.dedup_by_key(|(id, _)| *id);
         let archived = vec![false; batch.ids().len()];
-        Self { batch, finds_missing, ids, archived, diff: BatchDiff::default() }
+        Self { batch, covered, ids, archived, diff: BatchDiff::default() }
     }
 
-    /// The range of the batch's ids; `None` without rows.
-    fn range(&self) -> Option<IdRange> {
-        let (lowest, highest) = (self.ids.first()?, self.ids.last()?);
-        IdRange::new(lowest.0, highest.0)
+    /// The range of the batch's ids and the covered one, and apart from them a starter from far below.
+    fn ranges(&self) -> IdRanges {
+        let starter = self.batch.starter();
+        let mut ids = self.ids.iter().filter(|(_, index)| Some(*index) != starter).map(|(id, _)| *id);
+        let own = ids.next().and_then(|lowest| IdRange::new(lowest, ids.next_back().unwrap_or(lowest)));
+        let covered = self.covered.map(|covered| covered.range);
+        let range = own.zip(covered).map(|(own, covered)| own.hull(covered)).or(own).or(covered);
+        let channel_id = self.batch.channel_id();
+        let nothing = IdRanges { channel_id, lows: Vec::new(), highs: Vec::new() };
+        let mut ranges = range.map_or(nothing, |range| range.to_texts(channel_id));
+        for (id, _) in self.ids.iter().filter(|(_, index)| Some(*index) == starter) {
+            ranges.lows.push(id.to_string());
+            ranges.highs.push(id.to_string());
+        }
+        ranges
+    }
+
+    /// Whether the covered range has this message, which the batch lacks, and it is not known to exist.
+    fn may_be_missing(&self, id: Option<Snowflake>) -> bool {
+        self.covered.is_some_and(|Coverage { range, present }| {
+            id.is_none_or(|id| range.contains(id) && !present.ids.contains(&id))
+        })
     }
 
     fn index(&self, id: Snowflake) -> Option<usize> {
@@ -127,7 +146,7 @@ impl<'a> Comparison<'a> {
         let ArchivedVersion { is_older, is_marked, .. } = *version;
         let id = version.message_id.parse::<Snowflake>().ok();
         let Some(index) = id.and_then(|id| self.index(id)) else {
-            self.diff.has_missing |= self.finds_missing && is_older && !is_marked;
+            self.diff.has_missing |= is_older && !is_marked && self.may_be_missing(id);
             return;
         };
         self.archived[index] = true;
@@ -142,6 +161,9 @@ impl<'a> Comparison<'a> {
             embeds: version.embeds.as_deref(),
             reactions: version.reactions.as_deref(),
         };
+        if self.batch.is_insert_only(index) {
+            return;
+        }
         // It was readable when it was pushed.
         let message = Message::parse(self.batch.raw(index)).ok();
         if is_older && message.is_some_and(|message| diff::Version::from(&message).differs(&archived)) {

@@ -28,6 +28,15 @@ impl IdRange {
         Self::new(Snowflake::new(first), last)
     }
 
+    pub(super) fn contains(self, id: Snowflake) -> bool {
+        (self.first..=self.last).contains(&id)
+    }
+
+    /// The range from the lower first id to the higher last one.
+    pub(super) fn hull(self, other: Self) -> Self {
+        Self { first: self.first.min(other.first), last: self.last.max(other.last) }
+    }
+
     /// The first and the last id of each number of digits, as texts.
     pub(super) fn to_texts(self, channel_id: Snowflake) -> IdRanges {
         let (mut first, last) = (self.first.get(), self.last.get());

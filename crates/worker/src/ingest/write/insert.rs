@@ -24,6 +24,14 @@ pub(super) struct RowCounts {
     pub(super) updated: i64,
 }
 
+/// The rows that a transaction has written.
+#[derive(Debug, Default)]
+pub(super) struct Written {
+    pub(super) counts: RowCounts,
+    /// Indexes of the inserted messages that count only because they are inserted.
+    pub(super) read_again: Vec<usize>,
+}
+
 /// Inserts new messages and replaces changed ones.
 pub(super) async fn write(
     connection: &mut PgConnection,
@@ -31,8 +39,10 @@ pub(super) async fn write(
     diff: &BatchDiff,
     method: InsertMethod,
     keep_versions: bool,
-) -> Result<RowCounts, StoreError> {
+) -> Result<Written, StoreError> {
     let mut counts = RowCounts::default();
+    let mut read_again: Vec<usize> =
+        diff.new.iter().copied().filter(|index| batch.if_inserted(*index).is_some()).collect();
     if method == InsertMethod::Copy && !diff.new.is_empty() {
         counts.inserted = count(if diff.new.len() == batch.ids().len() {
             copy::insert(connection, batch.stream()).await?
@@ -47,7 +57,12 @@ pub(super) async fn write(
     if !staged.is_empty() {
         copy::stage(connection, &batch.select(staged)).await?;
         if method == InsertMethod::Staged {
-            counts.inserted = count(copy::insert_staged(connection).await?);
+            let ids: Vec<_> = batch.ids().collect();
+            let asked: Vec<_> = read_again.iter().map(|index| ids[*index].to_string()).collect();
+            let (inserted, found) = copy::insert_staged(connection, &asked).await?;
+            counts.inserted = inserted;
+            let mut asked = asked.iter();
+            read_again.retain(|_| asked.next().is_some_and(|id| found.contains(id)));
         }
         if !diff.changed.is_empty() {
             counts.updated = count(copy::replace_with_staged(connection, keep_versions).await?);
@@ -57,7 +72,7 @@ pub(super) async fn write(
         let returned: Vec<_> = diff.returned.iter().map(ToString::to_string).collect();
         missing::unmark_missing(connection, batch.channel_id(), &returned, batch.newest_export()).await?;
     }
-    Ok(counts)
+    Ok(Written { counts, read_again })
 }
 
 fn count(rows: u64) -> i64 {

@@ -25,9 +25,11 @@ pub(super) struct CommittedBatch {
     pub(super) summary: Summary,
     /// Messages that were not written because they are erased.
     pub(super) erased: u64,
-    /// Whether no id so far was lower than one before it. If one was, the cursor stands still until everything is read,
-    /// because a resume from it would skip the messages that come late.
+    /// Whether every message so far was of the millisecond of the one before it, or of a later one. If one was not, the
+    /// cursor stands still until everything is read, because a resume from it would skip the messages that come late.
     pub(super) in_order: bool,
+    /// The messages at or below the attempt's first cursor that the transaction inserts. They count at once.
+    pub(super) read_again: Summary,
 }
 
 impl LowWaterMark {
@@ -64,12 +66,13 @@ impl LowWaterMark {
     #[must_use]
     pub(super) fn with(&self, number: u64, batch: CommittedBatch) -> Self {
         let mut mark = self.clone();
+        mark.raise(&batch.read_again, 0);
         mark.above.insert(number, batch);
         while let Some(first) =
             mark.above.first_entry().filter(|first| *first.key() == mark.next && first.get().in_order)
         {
             let batch = first.remove();
-            mark.raise(&batch);
+            mark.raise(&batch.summary, batch.erased);
             mark.next += 1;
         }
         mark
@@ -80,18 +83,18 @@ impl LowWaterMark {
     pub(super) fn completed(&self) -> Self {
         let mut mark = self.clone();
         for (number, batch) in std::mem::take(&mut mark.above) {
-            mark.raise(&batch);
+            mark.raise(&batch.summary, batch.erased);
             mark.next = number + 1;
         }
         mark
     }
 
-    fn raise(&mut self, CommittedBatch { summary, erased, .. }: &CommittedBatch) {
+    fn raise(&mut self, summary: &Summary, erased: u64) {
         let at = &mut self.checkpoint;
         at.bytes_read = at.bytes_read.saturating_add_unsigned(summary.bytes_read);
         at.message_count = at.message_count.saturating_add_unsigned(summary.messages);
         at.repaired_count = at.repaired_count.saturating_add_unsigned(summary.repaired_messages);
-        at.counters.add(&counters(summary, *erased));
+        at.counters.add(&counters(summary, erased));
         if let Some(span) = summary.span {
             at.cursor = at.cursor.max(Some(span.highest_id));
             at.last = at.cursor;
@@ -161,7 +164,7 @@ mod tests {
             newest_at: at,
         };
         let summary = Summary { messages: 10, bytes_read: 100, span: Some(span), ..Summary::default() };
-        CommittedBatch { summary, erased: 0, in_order }
+        CommittedBatch { summary, erased: 0, in_order, read_again: Summary::default() }
     }
 
     proptest! {
@@ -179,6 +182,54 @@ mod tests {
                 prop_assert_eq!(at.message_count, 7 + i64::try_from(low * 10).unwrap());
             }
         }
+    }
+
+    /// One message that was read again and inserted.
+    fn read_again(id: u64) -> Summary {
+        let id = Snowflake::new(id);
+        let at = DateTime::<Utc>::UNIX_EPOCH;
+        let span =
+            Span { first_id: id, last_id: id, lowest_id: id, highest_id: id, oldest_at: at, newest_at: at };
+        Summary { messages: 1, repaired_messages: 1, span: Some(span), ..Summary::default() }
+    }
+
+    proptest! {
+        /// Batch 0 is read again, the others are new; some of both bring messages from below the first cursor.
+        #[test]
+        fn inserted_messages_below_the_cursor_count_at_once_and_never_lower_it(
+            order in Just((0..8_u64).collect::<Vec<_>>()).prop_shuffle(),
+            late in proptest::collection::vec(proptest::option::of(1..100_u64), 8),
+            is_frozen: bool,
+        ) {
+            let mut mark = mark_at(Some(100));
+            let mut inserted = 0;
+            for (number, late) in order.into_iter().zip(late) {
+                let before = mark.checkpoint().cursor;
+                let read_again = late.map(read_again).unwrap_or_default();
+                inserted += i64::from(late.is_some());
+                mark = mark.with(number, CommittedBatch { read_again, ..batch(number + 10, !is_frozen) });
+                let at = mark.checkpoint();
+                let below = i64::try_from(mark.next_batch() * 10).unwrap();
+                prop_assert_eq!(at.message_count, 7 + below + inserted);
+                prop_assert_eq!(at.repaired_count, inserted);
+                prop_assert!(at.cursor >= before);
+            }
+            let completed = mark.completed();
+            prop_assert_eq!(completed.checkpoint().message_count, 7 + 80 + inserted);
+            prop_assert_eq!(completed.checkpoint().cursor, Some(Snowflake::new(180)));
+            let lowest = completed.checkpoint().first;
+            prop_assert!(lowest.is_some_and(|first| first <= Snowflake::new(101)));
+        }
+    }
+
+    #[test]
+    fn a_batch_of_nothing_but_a_starter_counts_and_moves_nothing() {
+        let mut starter = batch(0, true);
+        starter.summary.span = None;
+        let mark = mark_at(None).with(0, starter);
+        let at = mark.checkpoint();
+        assert_eq!((at.cursor, at.first, at.last, at.message_count), (None, None, None, 17));
+        assert_eq!(mark.next_batch(), 1);
     }
 
     #[test]

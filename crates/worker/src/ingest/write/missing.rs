@@ -11,6 +11,7 @@ use dce_ingest::copy::batch::SealedBatch;
 use sqlx::postgres::PgConnection;
 
 use super::id_range::IdRange;
+use crate::ingest::read::delivery::{Present, ReadRange};
 
 /// Rows marked in one transaction, so that no transaction takes long.
 const CHUNK: u32 = 10_000;
@@ -29,23 +30,36 @@ impl ReadWindow {
         finds_missing.then(|| Self { after: run.after(), upper: run.upper })
     }
 
-    /// The range that a batch covers: above the last message before it, up to its own last message.
-    pub(super) fn up_to(self, last: Snowflake, before: Option<Snowflake>) -> Option<IdRange> {
-        IdRange::above(before.max(self.after), last)
+    /// The range that a batch completes.
+    pub(super) fn completed_by(self, range: &ReadRange) -> Option<IdRange> {
+        self.range(range.from, range.to?)
     }
 
-    /// The range above the last message, up to the window's end.
-    pub(super) fn rest(self, last: Option<Snowflake>) -> Option<IdRange> {
-        IdRange::above(last.max(self.after), self.upper.before())
+    /// The range from the millisecond in which reading ended (`None`: from where the attempt began) up to the window's end,
+    /// which is exclusive.
+    pub(super) fn rest(self, from: Option<Snowflake>, upper: Snowflake) -> Option<IdRange> {
+        self.range(from, upper.min(self.upper))
     }
+
+    fn range(self, from: Option<Snowflake>, to: Snowflake) -> Option<IdRange> {
+        IdRange::above(from.map(Snowflake::before).max(self.after), to.before())
+    }
+}
+
+/// A range that an attempt has read without a gap.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Coverage<'a> {
+    pub(super) range: IdRange,
+    /// Messages of the range that the batch lacks although they exist.
+    pub(super) present: &'a Present,
 }
 
 /// A range in which messages may be missing.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Gap<'a> {
     pub(super) channel_id: Snowflake,
-    pub(super) range: IdRange,
-    /// The messages that are not missing.
+    pub(super) coverage: Coverage<'a>,
+    /// More messages that are not missing.
     pub(super) batch: Option<&'a SealedBatch>,
     /// When Discord was asked; `None`: now.
     pub(super) as_of: Option<DateTime<Utc>>,
@@ -54,9 +68,50 @@ pub(super) struct Gap<'a> {
 /// Marks missing messages, at most [`CHUNK`]. Returns whether all are marked. Messages that a newer export has seen stay
 /// unmarked.
 pub(super) async fn mark(connection: &mut PgConnection, gap: &Gap<'_>) -> Result<bool, StoreError> {
-    let present: Vec<String> =
-        gap.batch.into_iter().flat_map(SealedBatch::ids).map(|id| id.to_string()).collect();
-    let ranges = gap.range.to_texts(gap.channel_id);
-    let marked = missing::mark_missing(connection, &ranges, &present, gap.as_of, i64::from(CHUNK)).await?;
+    let Coverage { range, present } = gap.coverage;
+    let in_batch = gap.batch.into_iter().flat_map(SealedBatch::ids);
+    let exist = missing::Existing {
+        message_ids: in_batch.chain(present.ids.iter().copied()).map(|id| id.to_string()).collect(),
+        placeholder: present.has_starter,
+    };
+    let ranges = range.to_texts(gap.channel_id);
+    let marked = missing::mark_missing(connection, &ranges, &exist, gap.as_of, i64::from(CHUNK)).await?;
     Ok(marked < u64::from(CHUNK))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(millisecond: u64, low: u64) -> Snowflake {
+        Snowflake::new((millisecond << 22) + low)
+    }
+
+    fn window(after: Option<Snowflake>) -> ReadWindow {
+        ReadWindow { after, upper: id(90, 0) }
+    }
+
+    fn read(from: Option<Snowflake>, to: Option<Snowflake>) -> ReadRange {
+        ReadRange { from, to, continues: false, present: Present::default() }
+    }
+
+    #[test]
+    fn a_batch_completes_the_milliseconds_before_its_last_one() {
+        let (first, last) = (window(Some(id(10, 5))), id(20, 0));
+        let range = first.completed_by(&read(None, Some(last)));
+        assert_eq!(range, IdRange::new(id(10, 6), last.before()), "from where the attempt began");
+        let range = first.completed_by(&read(Some(last), Some(id(30, 0))));
+        assert_eq!(range, IdRange::new(last, id(30, 0).before()), "with the millisecond that was left");
+        assert_eq!(first.completed_by(&read(Some(last), Some(last))), None, "inside one millisecond");
+        assert_eq!(first.completed_by(&read(None, None)), None, "without a message");
+    }
+
+    #[test]
+    fn the_rest_is_from_the_last_millisecond_to_the_lower_of_the_bounds() {
+        let window = window(Some(id(10, 5)));
+        let rest = window.rest(Some(id(20, 0)), id(40, 0));
+        assert_eq!(rest, IdRange::new(id(20, 0), id(40, 0).before()));
+        assert_eq!(window.rest(None, id(95, 0)), IdRange::new(id(10, 6), id(90, 0).before()));
+        assert_eq!(window.rest(Some(id(50, 0)), id(40, 0)), None, "reading went beyond the bound");
+    }
 }

@@ -13,5 +13,6 @@ mod low_water_mark;
 mod missing;
 pub(super) mod parallel_writer;
 pub mod sessions;
+pub mod window_end;
 
 pub(super) use batch_writer::BatchWriter;

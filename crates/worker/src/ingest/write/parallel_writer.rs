@@ -1,7 +1,6 @@
 //! Writes the batches of one attempt: one per session at the same time, each in a transaction of its own. One COPY keeps one
 //! core of the server busy; two sessions write nearly twice as fast as one (measured).
 
-use dce_core::ids::Snowflake;
 use dce_ingest::copy::batch::{Batch, SealedBatch};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
@@ -10,7 +9,7 @@ use tokio::sync::mpsc;
 use super::batch_writer::BatchWriter;
 use super::channel::channel;
 use super::error::WriteError;
-use crate::ingest::read::delivery::Delivery;
+use crate::ingest::read::delivery::{Delivery, ReadRange};
 
 /// Writes deliveries until there are no more, or until a batch cannot be written. Calls `part_committed` for each part whose
 /// messages are all committed.
@@ -22,7 +21,6 @@ pub(crate) async fn write_all(
 ) -> Result<(), WriteError> {
     let mut in_flight = FuturesUnordered::new();
     let mut number = 0;
-    let mut highest = None;
     // Parts that were read, each with the number of the first batch behind it.
     let mut parts: Vec<(u64, u32)> = Vec::new();
     let mut open = true;
@@ -30,11 +28,16 @@ pub(crate) async fn write_all(
         tokio::select! {
             delivery = delivered.recv(), if open && in_flight.len() < writer.parallelism() => match delivery {
                 Some(Delivery::Channel(header)) => writer.checkpoints().describe(channel(*header)),
-                Some(Delivery::Rows { batch, in_order }) => {
-                    let last = batch.summary().span.map(|span| span.highest_id);
-                    in_flight.push(write(writer, number, *batch, in_order, highest));
+                Some(Delivery::Rows { batch, in_order, range }) => {
+                    // The cursor may be inside the millisecond that this batch continues: a resume could not tell whether
+                    // rows below it are counted.
+                    if range.continues {
+                        while let Some(written) = in_flight.next().await {
+                            let _ = recycle.try_send(written?);
+                        }
+                    }
+                    in_flight.push(write(writer, number, *batch, in_order, range));
                     number += 1;
-                    highest = highest.max(last);
                 }
                 Some(Delivery::PartRead(part)) => parts.push((number, part)),
                 None => open = false,
@@ -57,8 +60,8 @@ async fn write(
     number: u64,
     batch: SealedBatch,
     in_order: bool,
-    before: Option<Snowflake>,
+    range: ReadRange,
 ) -> Result<Batch, WriteError> {
-    writer.write(number, &batch, in_order, before).await?;
+    writer.write(number, &batch, in_order, &range).await?;
     Ok(batch.recycle())
 }
