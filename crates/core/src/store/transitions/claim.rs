@@ -55,9 +55,12 @@ impl ClaimedRun {
     /// The id after which this attempt reads; DCE's `--after` is exclusive. `None`: from the channel's beginning.
     ///
     /// A resume begins with the cursor's millisecond, because Discord may list the messages of one millisecond in any order:
-    /// one with a lower id may follow the cursor's.
+    /// one with a lower id may follow the cursor's. It begins earlier to read messages that appeared late.
     pub fn after(&self) -> Option<Snowflake> {
-        let resumed = self.cursor.map(|cursor| cursor.first_of_millisecond().before());
+        let resumed = self.cursor.map(|cursor| {
+            let in_order = cursor.first_of_millisecond().before();
+            self.reread_from.map_or(in_order, |late| in_order.min(late.before()))
+        });
         resumed.max(self.below_start())
     }
 
