@@ -255,3 +255,57 @@ impl ClaimedRow {
 fn parse_id(text: &str) -> Result<Snowflake, StoreError> {
     text.parse().map_err(|error: crate::ids::NotASnowflake| sqlx::Error::Decode(error.into()).into())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The first id of a millisecond.
+    const fn first(millisecond: u64) -> u64 {
+        millisecond << 22
+    }
+
+    /// The id after which a run with this cursor, this late message and this start (a millisecond) reads.
+    fn after(cursor: Option<u64>, late: Option<u64>, start: Option<u64>) -> Option<u64> {
+        let run = ClaimedRun {
+            fence: Fence { run_id: Uuid::nil(), attempt: 1, worker: String::new() },
+            job_id: Uuid::nil(),
+            channel_id: Snowflake::new(1),
+            start_at: start.map(|start| Snowflake::new(first(start)).time()),
+            upper: Snowflake::new(u64::MAX),
+            cursor: cursor.map(Snowflake::new),
+            message_count: 0,
+            repaired_count: 0,
+            filtered_count: 0,
+            counters: Counters::default(),
+            bytes_read: 0,
+            through: None,
+            reread_from: late.map(Snowflake::new),
+            options: RunOptions::default(),
+            request_id: None,
+        };
+        run.after().map(Snowflake::get)
+    }
+
+    #[test]
+    fn a_first_attempt_reads_from_the_start() {
+        assert_eq!(after(None, None, None), None);
+        assert_eq!(after(None, None, Some(7)), Some(first(7) - 1));
+    }
+
+    #[test]
+    fn a_resume_begins_with_the_cursors_millisecond() {
+        for cursor in [first(9), first(9) + 5, first(10) - 1] {
+            assert_eq!(after(Some(cursor), None, None), Some(first(9) - 1));
+            assert_eq!(after(Some(cursor), None, Some(9)), Some(first(9) - 1));
+        }
+    }
+
+    #[test]
+    fn a_resume_begins_with_a_message_that_appeared_late_but_never_below_the_start() {
+        let cursor = Some(first(9) + 5);
+        assert_eq!(after(cursor, Some(first(8) + 3), None), Some(first(8) + 2));
+        assert_eq!(after(cursor, Some(first(9) + 1), None), Some(first(9) - 1), "the millisecond is lower");
+        assert_eq!(after(cursor, Some(first(6) + 3), Some(7)), Some(first(7) - 1));
+    }
+}

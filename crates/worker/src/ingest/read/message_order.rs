@@ -29,7 +29,7 @@ impl From<&ClaimedRun> for ReadStart {
             cursor: run.cursor,
             starter: run.channel_id,
             // Without a cursor, only a starter can have been counted.
-            counts_starter: run.cursor.is_none() && run.message_count == 0,
+            counts_starter: run.cursor.is_none() && run.message_count == 0 && run.filtered_count == 0,
         }
     }
 }
