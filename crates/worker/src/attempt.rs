@@ -3,14 +3,15 @@
 use std::path::Path;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use dce_core::export::failure::{Failure, FailureKind};
 use dce_core::store::transitions::{AttemptReport, ClaimedRun};
 use futures_util::future::{MaybeDone, maybe_done};
 use tokio::time::timeout;
 
-use crate::attempt_outcome::{AttemptOutcome, StopReason, decide_outcome, is_complete};
+use crate::attempt_outcome::{AttemptOutcome, ReadOutcome, StopReason, decide_outcome};
+use crate::conclusion::{Conclusion, Through};
 use crate::context::WorkerContext;
 use crate::dce::{
     DceProcess, Exit, ExitFlag, ExportArguments, Follower, Launch, Parts, environment, reported_empty,
@@ -59,22 +60,44 @@ pub(crate) async fn attempt(
     lease: &mut Lease<'_>,
     directory: &Path,
 ) -> Attempt {
+    let ingest = Ingest::new(&context.sessions, run, Author::OwnDce);
+    let conclusion = Conclusion { context, run, ingest: &ingest };
+    let probe = matches!(token, BreakerState::HalfOpen(_))
+        .then(|| HalfOpenProbe::watch(context, ingest.checkpoints().described()));
+    let mut report = AttemptReport::default();
+    let outcome = match conclusion.before_reading(lease, &mut report).await {
+        Some(outcome) => outcome,
+        None => read(conclusion, lease, directory, &mut report).await,
+    };
+    if let Some(probe) = &probe {
+        probe.finish(context, &outcome, ingest.checkpoints().is_described()).await;
+    }
+    let messages = ingest.checkpoints().messages();
+    Attempt { outcome, report, messages, was_probe: probe.is_some() }
+}
+
+/// Starts DCE, ingests its output, and asks Discord at its end.
+async fn read(
+    conclusion: Conclusion<'_>,
+    lease: &mut Lease<'_>,
+    directory: &Path,
+    report: &mut AttemptReport,
+) -> AttemptOutcome {
+    let Conclusion { context, run, ingest } = conclusion;
+    let started = Instant::now();
     let mut dce = match spawn(context, run, directory).await {
         Ok(dce) => dce,
-        Err(failure) => return Attempt::not_started(failure, run),
+        Err(failure) => return AttemptOutcome::Failed(failure),
     };
     let exited = ExitFlag::default();
     let _exited = exited.set_on_drop(); // ends the reader, too, if this panics
     let parts = Parts::new(directory.to_owned());
-    let ingest = Ingest::new(&context.sessions, run, Author::OwnDce);
     let source = Follower::new(parts.clone(), exited.clone());
     let mut ingesting = pin!(maybe_done(ingest.run(source, |part| delete(&parts, part))));
     let settings = &context.settings;
     let (stall_limit, total_limit) = (settings.stall_timeout, settings.export_timeout);
     let mut watchdog = Watchdog::new(parts.clone(), dce.progress(), stall_limit, total_limit)
         .with_disk(Arc::clone(&context.disk), settings.attempt_disk_limit);
-    let probe = matches!(token, BreakerState::HalfOpen(_))
-        .then(|| HalfOpenProbe::watch(context, ingest.checkpoints().described()));
 
     // Until DCE ends, by itself or because there is a reason to stop it.
     let mut instruction = Instruction::Continue;
@@ -96,25 +119,31 @@ pub(crate) async fn attempt(
         }
     };
     exited.set();
+    describe(context, &exit, report);
 
     // Everything that DCE wrote before its end is kept in any case.
     let last_writes = async {
         ingesting.as_mut().await;
         // Taken once, after its end: never `None`.
         let Some(Ingested { read, mut written }) = ingesting.take_output() else {
-            return AttemptOutcome::Lost;
+            return ReadOutcome::Ended(AttemptOutcome::Lost);
         };
         if written.is_ok() {
-            written = ingest.finish(is_complete(&exit, &read), reported_empty(&exit.stderr)).await;
+            written = ingest.flush().await;
         }
         decide_outcome(stopped, &exit, &read, &written)
     };
-    let outcome = unless_instructed(pin!(last_writes), lease, instruction).await;
-    if let Some(probe) = &probe {
-        probe.finish(context, &outcome, ingest.checkpoints().is_described()).await;
+    match unless_instructed(pin!(last_writes), lease, instruction).await {
+        ReadOutcome::Through => {
+            let seen = ingest.read_summary();
+            let through = Through { started, seen, reported_empty: reported_empty(&exit.stderr) };
+            conclusion.after_reading(lease, through, report).await
+        }
+        ReadOutcome::Ended(AttemptOutcome::Failed(failure)) => {
+            conclusion.confirm(lease, failure, report).await
+        }
+        ReadOutcome::Ended(outcome) => outcome,
     }
-    let messages = ingest.checkpoints().messages();
-    Attempt { outcome, report: report(context, &exit), messages, was_probe: probe.is_some() }
 }
 
 /// Waits for `other` while the ingest goes on: its transactions hold locks and sessions that others need.
@@ -148,15 +177,17 @@ async fn stop(dce: &mut DceProcess, lease: &mut Lease<'_>, instruction: &mut Ins
 
 /// Waits for the last writes of an attempt whose DCE has ended, unless an instruction leaves no time for them.
 async fn unless_instructed(
-    mut writes: Pin<&mut impl Future<Output = AttemptOutcome>>,
+    mut writes: Pin<&mut impl Future<Output = ReadOutcome>>,
     lease: &mut Lease<'_>,
     mut instruction: Instruction,
-) -> AttemptOutcome {
+) -> ReadOutcome {
     loop {
         match instruction {
-            Instruction::Abandon => return AttemptOutcome::Lost,
+            Instruction::Abandon => return ReadOutcome::Ended(AttemptOutcome::Lost),
             Instruction::HandBackNow => {
-                return timeout(LAST_WRITES, writes).await.unwrap_or(AttemptOutcome::HandedBack(None));
+                return timeout(LAST_WRITES, writes)
+                    .await
+                    .unwrap_or(ReadOutcome::Ended(AttemptOutcome::HandedBack(None)));
             }
             Instruction::Continue | Instruction::HandBack => tokio::select! {
                 outcome = &mut writes => return outcome,
@@ -178,6 +209,7 @@ async fn spawn(context: &WorkerContext, run: &ClaimedRun, directory: &Path) -> R
         token: &context.settings.token,
     };
     let dce = context.spawner.spawn(launch).await.map_err(|error| Failure::from(&error))?;
+    context.discord.count_dce_start();
     tracing::info!(pid = dce.pid(), "dce.started");
     Ok(dce)
 }
@@ -195,12 +227,10 @@ fn arguments(run: &ClaimedRun, directory: &Path) -> ExportArguments {
     }
 }
 
-fn report(context: &WorkerContext, exit: &Exit) -> AttemptReport {
+/// Adds DCE's end to the report.
+fn describe(context: &WorkerContext, exit: &Exit, report: &mut AttemptReport) {
     let stderr = exit.stderr.tail(STDERR_KEPT).to_owned();
-    AttemptReport {
-        dce_version: Some(context.dce_version.to_string()),
-        exit_code: exit.code,
-        stderr_tail: Some(stderr).filter(|text| !text.is_empty()),
-        ..AttemptReport::default()
-    }
+    report.dce_version = Some(context.dce_version.to_string());
+    report.exit_code = exit.code;
+    report.stderr_tail = Some(stderr).filter(|text| !text.is_empty());
 }

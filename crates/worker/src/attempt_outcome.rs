@@ -2,6 +2,7 @@
 
 use dce_core::export::failure::{Failure, FailureKind};
 use dce_core::settings::ByteSize;
+use dce_core::store::transitions::Completion;
 
 use crate::dce::{Exit, classify};
 use crate::ingest::read::delivery::{Documents, ReadError};
@@ -30,9 +31,11 @@ pub enum StopReason {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AttemptOutcome {
-    /// DCE exited with 0, every document is closed and its count is right, and everything is committed.
-    Completed,
+    /// Everything in the run's window is committed, and Discord says so, if it was asked.
+    Completed(Box<Completion>),
     Failed(Failure),
+    /// DCE was through, but Discord did not answer whether that is all. The next attempt asks again.
+    ProofPending(Failure),
     /// Stopped in order; SQL decides between cancelled and pending. The failure is the reason if it was neither a cancel
     /// nor a shutdown.
     HandedBack(Option<Failure>),
@@ -40,46 +43,80 @@ pub enum AttemptOutcome {
     Lost,
 }
 
-/// Decides the outcome. A failed DCE leaves valid JSON whose count is too small but self-consistent, so an attempt is
-/// complete only with exit code 0 *and* closed documents *and* equal counts *and* their commit (DCE 2.47: docs/dce.md).
+/// What reading an attempt's output came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ReadOutcome {
+    /// DCE was through and everything is committed. Whether it has read everything only Discord knows.
+    Through,
+    /// The attempt is over.
+    Ended(AttemptOutcome),
+}
+
+/// Decides the outcome. A failed DCE leaves valid JSON whose count is too small but self-consistent, so DCE was through
+/// only with exit code 0 *and* closed documents *and* equal counts *and* their commit (DCE 2.47: docs/dce.md).
 pub fn decide_outcome(
     stopped: Option<StopReason>,
     exit: &Exit,
     read: &Result<Documents, ReadError>,
     written: &Result<(), WriteError>,
-) -> AttemptOutcome {
-    match written {
-        Err(WriteError::Lost) => return AttemptOutcome::Lost,
-        Err(error @ WriteError::Unavailable(_)) => {
-            return handed_back(FailureKind::DatabaseUnavailable, error);
-        }
-        Err(error @ WriteError::ReadOnly(_)) => return handed_back(FailureKind::DatabaseReadOnly, error),
-        Err(error @ WriteError::Exhausted(_)) => return failed(FailureKind::DatabaseUnavailable, error),
-        Err(error @ WriteError::Refused(_)) => return failed(FailureKind::DatabaseRefused, error),
-        Ok(()) => {}
+) -> ReadOutcome {
+    match ended_early(stopped, exit, read, written) {
+        Some(outcome) => ReadOutcome::Ended(outcome),
+        None => ReadOutcome::Through,
+    }
+}
+
+/// The outcome of an attempt whose rows could not be written.
+pub fn write_failure(error: &WriteError) -> AttemptOutcome {
+    match error {
+        WriteError::Lost => AttemptOutcome::Lost,
+        WriteError::Unavailable(_) => handed_back(FailureKind::DatabaseUnavailable, error),
+        WriteError::ReadOnly(_) => handed_back(FailureKind::DatabaseReadOnly, error),
+        WriteError::Exhausted(_) => failed(FailureKind::DatabaseUnavailable, error),
+        WriteError::Refused(_) => failed(FailureKind::DatabaseRefused, error),
+    }
+}
+
+/// The outcome, unless DCE was through and everything is committed.
+fn ended_early(
+    stopped: Option<StopReason>,
+    exit: &Exit,
+    read: &Result<Documents, ReadError>,
+    written: &Result<(), WriteError>,
+) -> Option<AttemptOutcome> {
+    if let Err(error) = written {
+        return Some(write_failure(error));
     }
     if stopped == Some(StopReason::Abandoned) {
-        return AttemptOutcome::Lost;
+        return Some(AttemptOutcome::Lost);
     }
     // If DCE had finished before the stop reached it, nothing is left to repeat.
-    match stopped.filter(|_| !is_complete(exit, read)) {
-        Some(StopReason::HandBack) => return AttemptOutcome::HandedBack(None),
+    if is_complete(exit, read) {
+        return None;
+    }
+    let stopped = match stopped {
+        Some(StopReason::HandBack) => AttemptOutcome::HandedBack(None),
         Some(StopReason::ReadOnly) => {
-            return AttemptOutcome::HandedBack(Some(Failure::new(FailureKind::DatabaseReadOnly)));
+            AttemptOutcome::HandedBack(Some(Failure::new(FailureKind::DatabaseReadOnly)))
         }
-        Some(StopReason::Stalled) => return AttemptOutcome::Failed(Failure::new(FailureKind::Stalled)),
-        Some(StopReason::TimedOut) => return AttemptOutcome::Failed(Failure::new(FailureKind::Timeout)),
+        Some(StopReason::Stalled) => AttemptOutcome::Failed(Failure::new(FailureKind::Stalled)),
+        Some(StopReason::TimedOut) => AttemptOutcome::Failed(Failure::new(FailureKind::Timeout)),
         Some(StopReason::DiskLow { free, least }) => {
             let detail = format!("only {free} are free on the disk of WORK_DIR; MIN_FREE_DISK is {least}");
-            return failed(FailureKind::DiskFull, &detail);
+            failed(FailureKind::DiskFull, &detail)
         }
         Some(StopReason::AttemptTooLarge { size, limit }) => {
             let detail =
                 format!("{size} of output were not yet stored in Postgres; ATTEMPT_DISK_LIMIT is {limit}");
-            return failed(FailureKind::DiskFull, &detail);
+            failed(FailureKind::DiskFull, &detail)
         }
-        Some(StopReason::Ingest | StopReason::Abandoned) | None => {}
-    }
+        Some(StopReason::Ingest | StopReason::Abandoned) | None => return Some(dce_failure(exit, read)),
+    };
+    Some(stopped)
+}
+
+/// Why an attempt that nobody stopped is not complete.
+fn dce_failure(exit: &Exit, read: &Result<Documents, ReadError>) -> AttemptOutcome {
     match read {
         Err(ReadError::WriterStopped) => {
             failed(FailureKind::WorkerError, &"the writer stopped without an error")
@@ -88,7 +125,6 @@ pub fn decide_outcome(
         // DCE's own error has precedence: a failed DCE leaves a truncated document too.
         Ok(documents) => match classify(exit) {
             Some(failure) => AttemptOutcome::Failed(failure),
-            None if is_complete(exit, read) => AttemptOutcome::Completed,
             None => failed(FailureKind::OutputTruncated, &describe(*documents)),
         },
     }
@@ -144,24 +180,24 @@ mod tests {
     }
 
     /// The outcome if everything that was read is committed.
-    fn outcome(reason: Option<StopReason>, exit: &Exit, documents: Documents) -> AttemptOutcome {
+    fn outcome(reason: Option<StopReason>, exit: &Exit, documents: Documents) -> ReadOutcome {
         decide_outcome(reason, exit, &Ok(documents), &Ok(()))
     }
 
-    fn kind(outcome: &AttemptOutcome) -> FailureKind {
+    fn kind(outcome: &ReadOutcome) -> FailureKind {
         match outcome {
-            AttemptOutcome::Failed(failure) => failure.kind,
+            ReadOutcome::Ended(AttemptOutcome::Failed(failure)) => failure.kind,
             other => panic!("{other:?} is not a failure"),
         }
     }
 
     #[test]
-    fn complete_requires_exit_code_0_closed_documents_and_a_commit() {
-        assert_eq!(outcome(None, &exit(0, ""), ALL), AttemptOutcome::Completed);
+    fn through_requires_exit_code_0_closed_documents_and_a_commit() {
+        assert_eq!(outcome(None, &exit(0, ""), ALL), ReadOutcome::Through);
         assert_eq!(kind(&outcome(None, &exit(0, ""), CUT)), FailureKind::OutputTruncated);
         assert_eq!(kind(&outcome(None, &exit(0, ""), Documents::default())), FailureKind::OutputTruncated);
         let lost = decide_outcome(None, &exit(0, ""), &Ok(ALL), &Err(WriteError::Lost));
-        assert_eq!(lost, AttemptOutcome::Lost);
+        assert_eq!(lost, ReadOutcome::Ended(AttemptOutcome::Lost));
     }
 
     #[test]
@@ -174,8 +210,11 @@ mod tests {
     #[test]
     fn a_stopped_attempt_is_handed_back_unless_dce_had_finished() {
         let hand_back = Some(StopReason::HandBack);
-        assert_eq!(outcome(hand_back, &exit(1, CANCELLED), CUT), AttemptOutcome::HandedBack(None));
-        assert_eq!(outcome(hand_back, &exit(0, ""), ALL), AttemptOutcome::Completed);
+        assert_eq!(
+            outcome(hand_back, &exit(1, CANCELLED), CUT),
+            ReadOutcome::Ended(AttemptOutcome::HandedBack(None))
+        );
+        assert_eq!(outcome(hand_back, &exit(0, ""), ALL), ReadOutcome::Through);
         assert_eq!(kind(&outcome(Some(StopReason::Stalled), &exit(1, CANCELLED), CUT)), FailureKind::Stalled);
     }
 
@@ -188,14 +227,16 @@ mod tests {
             (disk_low, ["9.9 MB", "MIN_FREE_DISK is 256 MB"]),
             (too_large, ["256 MB", "ATTEMPT_DISK_LIMIT is 9.9 MB"]),
         ] {
-            let AttemptOutcome::Failed(failure) = outcome(Some(reason), &exit(1, CANCELLED), CUT) else {
+            let ReadOutcome::Ended(AttemptOutcome::Failed(failure)) =
+                outcome(Some(reason), &exit(1, CANCELLED), CUT)
+            else {
                 panic!("{reason:?} is a failure")
             };
             assert_eq!(failure.kind, FailureKind::DiskFull);
             assert!(failure.kind.is_retryable());
             let detail = failure.detail.unwrap_or_default();
             assert!(words.iter().all(|word| detail.contains(word)), "{detail}");
-            assert_eq!(outcome(Some(reason), &exit(0, ""), ALL), AttemptOutcome::Completed);
+            assert_eq!(outcome(Some(reason), &exit(0, ""), ALL), ReadOutcome::Through);
         }
     }
 }

@@ -96,7 +96,7 @@ async fn wait_for_work(context: &WorkerContext, wake: &Notify) {
 
 /// Claims a run if one is due and a run may start.
 async fn claim_next(context: &Arc<WorkerContext>) -> Result<Option<(ClaimedRun, BreakerState)>, StoreError> {
-    if !has_disk_space(context).await {
+    if !has_disk_space(context).await || !context.discord.is_open() {
         return Ok(None);
     }
     let was_rejected = context.breaker.is_rejected();

@@ -7,6 +7,7 @@ use dce_core::store::workers::Worker;
 
 use crate::database_health::DatabaseHealth;
 use crate::dce::{DceVersion, Spawner};
+use crate::discord_access::DiscordAccess;
 use crate::disk_space::DiskMonitor;
 use crate::ingest::write::sessions::Sessions;
 use crate::lease::Leases;
@@ -24,6 +25,8 @@ pub struct WorkerContext {
     pub leases: Leases,
     pub database: DatabaseHealth,
     pub breaker: TokenBreaker,
+    /// Discord itself, beside DCE.
+    pub discord: DiscordAccess,
     pub disk: Arc<DiskMonitor>,
     pub work_dir: WorkDir,
     pub spawner: Spawner,

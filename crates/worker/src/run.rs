@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use dce_core::export::failure::{Failure, FailureKind};
 use dce_core::export::state::RunStatus;
 use dce_core::store::StoreError;
-use dce_core::store::transitions::{self, ClaimedRun, Completion};
+use dce_core::store::transitions::{self, ClaimedRun};
 use tokio::sync::OnceCell;
 use tracing::Instrument;
 
@@ -73,7 +73,12 @@ async fn record(context: &WorkerContext, run: &ClaimedRun, attempt: &Attempt, el
     let duration_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
     let messages = attempt.messages;
     match (recorded, &attempt.outcome) {
-        (Ok(status), AttemptOutcome::Failed(failure) | AttemptOutcome::HandedBack(Some(failure))) => {
+        (
+            Ok(status),
+            AttemptOutcome::Failed(failure)
+            | AttemptOutcome::HandedBack(Some(failure))
+            | AttemptOutcome::ProofPending(failure),
+        ) => {
             tracing::warn!(
                 duration_ms,
                 messages,
@@ -102,8 +107,11 @@ async fn try_record(
     let (pool, fence, limit) = (&context.control, &run.fence, context.settings.limit);
     let report = &attempt.report;
     match &attempt.outcome {
-        AttemptOutcome::Completed => {
-            transitions::complete(pool, fence, &Completion::default(), report, limit).await
+        AttemptOutcome::Completed(completion) => {
+            transitions::complete(pool, fence, completion, report, limit).await
+        }
+        AttemptOutcome::ProofPending(failure) => {
+            transitions::wait_for_proof(pool, fence, failure, report, limit).await
         }
         AttemptOutcome::Failed(failure) => {
             // The first run fails, so that the client learns of it. The others wait for a valid token, probes too.

@@ -20,6 +20,7 @@ use crate::claim_loop::{claim_runs, listen};
 use crate::context::WorkerContext;
 use crate::database_health::{DatabaseHealth, READ_ONLY_PAUSE};
 use crate::dce::{DceProgram, DceVersion, Spawner};
+use crate::discord_access::DiscordAccess;
 use crate::disk_space::{DiskMonitor, DiskSpace};
 use crate::ingest::write::sessions::Sessions;
 use crate::lease::{Instruction, Leases};
@@ -43,6 +44,7 @@ pub async fn work(
 ) -> anyhow::Result<()> {
     let dce_version = dce.version;
     let worker = describe_worker(&settings, dce_version);
+    let discord = DiscordAccess::new(&settings, dce.is_standin).context("Discord's API cannot be used")?;
     let work_dir = WorkDir::create(&settings.work_dir, &worker.id)
         .with_context(|| format!("WORK_DIR {} cannot be used", settings.work_dir.display()))?;
     let context = Arc::new(WorkerContext {
@@ -51,6 +53,7 @@ pub async fn work(
         leases: Leases::default(),
         database: DatabaseHealth::default(),
         breaker: TokenBreaker::new(&settings.token),
+        discord,
         disk: Arc::new(DiskMonitor::new(settings.work_dir.clone(), settings.min_free_disk)),
         work_dir,
         settings,

@@ -2,6 +2,7 @@
 
 #![expect(clippy::doc_markdown, reason = "--help shows these comments as they are")]
 
+use std::num::NonZeroU32;
 use std::ops::RangeInclusive;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -12,6 +13,7 @@ use dce_core::db::DatabaseUrl;
 use dce_core::export::admission::AdmissionLimit;
 use dce_core::settings::{ByteSize, Mistakes, SettingsParser};
 use dce_core::telemetry::LogFormat;
+use dce_discord::Url;
 use secrecy::SecretString;
 
 use crate::check::settings::CheckArguments;
@@ -57,6 +59,21 @@ pub struct RawSettings {
     /// Discord bot token. The worker passes it to DiscordChatExporter only in an environment variable. Required
     #[arg(long, env, hide_env_values = true, value_name = "TOKEN")]
     discord_token: Option<String>,
+    /// Whether Discord itself is asked, after DiscordChatExporter has ended, whether anything was left unread. false: an
+    /// export completes on DiscordChatExporter's word, with the warning not_verified
+    #[arg(long, env, hide_env_values = true, value_name = "BOOL", default_value = "true")]
+    discord_verify: String,
+    /// Whether the worker itself may ask Discord with the token of a user. Discord's terms forbid automated user accounts
+    /// and Discord bans them. false: with a user token, exports complete as with DISCORD_VERIFY=false
+    #[arg(long, env, hide_env_values = true, value_name = "BOOL", default_value = "false")]
+    allow_user_token: String,
+    /// Base URL of Discord's API, for tests. DiscordChatExporter always asks Discord's own
+    #[arg(long, env, hide_env_values = true, value_name = "URL", default_value = dce_discord::DEFAULT_BASE_URL)]
+    discord_api_url: String,
+    /// Number of workers that reach Discord from one IP address, 1 to 1000. They share Discord's limit of 10,000 refused
+    /// requests in ten minutes
+    #[arg(long, env, hide_env_values = true, value_name = "N", default_value = "1")]
+    workers_per_address: String,
     /// Path to the DiscordChatExporter executable. Its folder must contain the other files of the same release
     #[arg(
         long,
@@ -108,6 +125,13 @@ pub struct Settings {
     pub database: DatabaseUrl,
     /// Passed to DCE in its environment and nowhere else.
     pub token: SecretString,
+    /// Whether the end of an export is proven by asking Discord.
+    pub verify: bool,
+    /// Whether our own client may use a user's token.
+    pub allow_user_token: bool,
+    pub discord_api_url: Url,
+    /// Workers behind one IP address.
+    pub workers_per_address: NonZeroU32,
     /// Existed and was executable when the settings were read.
     pub dce_bin: PathBuf,
     pub work_dir: PathBuf,
@@ -142,6 +166,12 @@ impl Settings {
             raw.discord_token,
             "set it to the bot's token from Discord's developer portal",
         );
+        let verify = parser.flag("DISCORD_VERIFY", &raw.discord_verify);
+        let allow_user_token = parser.flag("ALLOW_USER_TOKEN", &raw.allow_user_token);
+        let discord_api_url = parse_api_url(parser, &raw.discord_api_url);
+        let workers_per_address = parser
+            .number("WORKERS_PER_ADDRESS", &raw.workers_per_address, 1..=1000)
+            .and_then(NonZeroU32::new);
         let dce_bin = parse_program(parser, &raw.dce_bin);
         let work_dir = parse_work_dir(parser, raw.work_dir);
         let slots = parser.number("WORKER_CONCURRENCY", &raw.worker_concurrency, 1..=64);
@@ -161,6 +191,10 @@ impl Settings {
         Some(Self {
             database: database?,
             token: SecretString::from(token?.trim()),
+            verify: verify?,
+            allow_user_token: allow_user_token?,
+            discord_api_url: discord_api_url?,
+            workers_per_address: workers_per_address?,
             dce_bin: dce_bin?,
             work_dir: work_dir?,
             min_free_disk: min_free_disk?,
@@ -175,6 +209,17 @@ impl Settings {
             log_format: log_format?,
         })
     }
+}
+
+fn parse_api_url(parser: &mut SettingsParser, url: &str) -> Option<Url> {
+    let parsed = url.trim().parse().ok().filter(|url: &Url| matches!(url.scheme(), "http" | "https"));
+    if parsed.is_none() {
+        parser.mistake(
+            "DISCORD_API_URL",
+            format_args!("must be a URL such as {}", dce_discord::DEFAULT_BASE_URL),
+        );
+    }
+    parsed
 }
 
 fn parse_program(parser: &mut SettingsParser, program: &Path) -> Option<PathBuf> {

@@ -9,7 +9,7 @@ use crate::ids::Snowflake;
 use crate::store::{StoreError, exactly_one};
 
 /// Everything that is written in the transaction that completes a run, besides its end.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Completion {
     /// `None`: nobody asked Discord.
     pub verified: Option<Verified>,
