@@ -18,6 +18,7 @@ use secrecy::SecretString;
 
 use crate::check::settings::CheckArguments;
 use crate::database_settings::DatabaseArguments;
+use crate::discord_settings::DiscordArguments;
 use crate::import::settings::ImportArguments;
 
 /// Accepted timeouts: a shorter one would end every attempt, a longer one is a typing error.
@@ -56,20 +57,12 @@ pub enum Command {
 pub struct RawSettings {
     #[command(flatten)]
     database: DatabaseArguments,
-    /// Discord bot token. The worker passes it to DiscordChatExporter only in an environment variable. Required
-    #[arg(long, env, hide_env_values = true, value_name = "TOKEN")]
-    discord_token: Option<String>,
+    #[command(flatten)]
+    discord: DiscordArguments,
     /// Whether Discord itself is asked, after DiscordChatExporter has ended, whether anything was left unread. false: an
     /// export completes on DiscordChatExporter's word, with the warning not_verified
     #[arg(long, env, hide_env_values = true, value_name = "BOOL", default_value = "true")]
     discord_verify: String,
-    /// Whether the worker itself may ask Discord with the token of a user. Discord's terms forbid automated user accounts
-    /// and Discord bans them. false: with a user token, exports complete as with DISCORD_VERIFY=false
-    #[arg(long, env, hide_env_values = true, value_name = "BOOL", default_value = "false")]
-    allow_user_token: String,
-    /// Base URL of Discord's API, for tests. DiscordChatExporter always asks Discord's own
-    #[arg(long, env, hide_env_values = true, value_name = "URL", default_value = dce_discord::DEFAULT_BASE_URL)]
-    discord_api_url: String,
     /// Number of workers that reach Discord from one IP address, 1 to 1000. They share Discord's limit of 10,000 refused
     /// requests in ten minutes
     #[arg(long, env, hide_env_values = true, value_name = "N", default_value = "1")]
@@ -161,14 +154,10 @@ impl Settings {
     fn parse_with(parser: &mut SettingsParser, raw: RawSettings, terminal: bool) -> Option<Self> {
         // Every setting is read before the first missing one returns, so that all mistakes are reported.
         let database = raw.database.url(parser, "set it to the URL of your Postgres, postgres://…");
-        let token = parser.required(
-            "DISCORD_TOKEN",
-            raw.discord_token,
-            "set it to the bot's token from Discord's developer portal",
-        );
+        let token = raw.discord.token(parser);
         let verify = parser.flag("DISCORD_VERIFY", &raw.discord_verify);
-        let allow_user_token = parser.flag("ALLOW_USER_TOKEN", &raw.allow_user_token);
-        let discord_api_url = parse_api_url(parser, &raw.discord_api_url);
+        let allow_user_token = raw.discord.allow_user_token(parser);
+        let discord_api_url = raw.discord.api_url(parser);
         let workers_per_address = parser
             .number("WORKERS_PER_ADDRESS", &raw.workers_per_address, 1..=1000)
             .and_then(NonZeroU32::new);
@@ -190,7 +179,7 @@ impl Settings {
             raw.log_format.map_or(Some(default_format), |value| parser.parsed("LOG_FORMAT", &value));
         Some(Self {
             database: database?,
-            token: SecretString::from(token?.trim()),
+            token: token?,
             verify: verify?,
             allow_user_token: allow_user_token?,
             discord_api_url: discord_api_url?,
@@ -209,17 +198,6 @@ impl Settings {
             log_format: log_format?,
         })
     }
-}
-
-fn parse_api_url(parser: &mut SettingsParser, url: &str) -> Option<Url> {
-    let parsed = url.trim().parse().ok().filter(|url: &Url| matches!(url.scheme(), "http" | "https"));
-    if parsed.is_none() {
-        parser.mistake(
-            "DISCORD_API_URL",
-            format_args!("must be a URL such as {}", dce_discord::DEFAULT_BASE_URL),
-        );
-    }
-    parsed
 }
 
 fn parse_program(parser: &mut SettingsParser, program: &Path) -> Option<PathBuf> {
