@@ -8,6 +8,14 @@ use super::delivery::Present;
 use super::message_order::MessageOrder;
 use super::recent_ids::RecentIds;
 
+/// Where an attempt's reading ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::ingest) struct ReadEnd {
+    pub(in crate::ingest) newest: Snowflake,
+    /// The first id of the last millisecond.
+    pub(in crate::ingest) millisecond: Snowflake,
+}
+
 /// What an attempt has read, filtered or not.
 #[derive(Debug, Clone, Default)]
 pub struct ReadSummary {
@@ -53,9 +61,10 @@ impl ReadSummary {
         self.recent.lacks(id)
     }
 
-    /// First id of the millisecond in which reading ended.
-    pub(in crate::ingest) fn end(&self) -> Option<Snowflake> {
-        self.latest.first().map(|id| id.first_of_millisecond())
+    /// Where reading ended; `None`: nothing was read.
+    pub(in crate::ingest) fn end(&self) -> Option<ReadEnd> {
+        let millisecond = self.latest.first()?.first_of_millisecond();
+        self.newest().map(|newest| ReadEnd { newest, millisecond })
     }
 
     /// The messages of the millisecond in which reading ended.
@@ -120,7 +129,7 @@ mod tests {
     fn the_end_is_the_millisecond_of_the_last_message() {
         let (one, other) = (Snowflake::new((970 << 22) + 9), Snowflake::new((970 << 22) + 2));
         let summary = read(None, &[(PLACEHOLDER, "Default"), (one, "Default"), (other, "Default")]);
-        assert_eq!(summary.end(), Some(Snowflake::new(970 << 22)));
+        assert_eq!(summary.end(), Some(ReadEnd { newest: one, millisecond: Snowflake::new(970 << 22) }));
         assert_eq!(summary.present_at_end().ids, [other, one]);
         assert_eq!(summary.newest(), Some(one));
         assert_eq!(read(None, &[]).end(), None);

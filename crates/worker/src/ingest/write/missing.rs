@@ -12,6 +12,7 @@ use sqlx::postgres::PgConnection;
 
 use super::id_range::IdRange;
 use crate::ingest::read::delivery::{Present, ReadRange};
+use crate::ingest::read::summary::ReadEnd;
 
 /// Rows marked in one transaction, so that no transaction takes long.
 const CHUNK: u32 = 10_000;
@@ -35,10 +36,20 @@ impl ReadWindow {
         self.range(range.from, range.to?)
     }
 
-    /// The range from the millisecond in which reading ended (`None`: from where the attempt began) up to the window's end,
-    /// which is exclusive.
-    pub(super) fn rest(self, from: Option<Snowflake>, upper: Snowflake) -> Option<IdRange> {
-        self.range(from, upper.min(self.upper))
+    /// The range in which nothing was read, up to the window's end `upper`, which is exclusive: from the millisecond in which
+    /// this attempt's reading ended (`None`: it read nothing). Only above the cursor if an earlier attempt read further than
+    /// this one: it knows nothing of the messages between.
+    pub(super) fn rest(
+        self,
+        read: Option<ReadEnd>,
+        cursor: Option<Snowflake>,
+        upper: Snowflake,
+    ) -> Option<IdRange> {
+        let upper = upper.min(self.upper);
+        match read {
+            Some(read) if Some(read.newest) >= cursor => self.range(Some(read.millisecond), upper),
+            _ => IdRange::above(cursor.max(self.after), upper.before()),
+        }
     }
 
     fn range(self, from: Option<Snowflake>, to: Snowflake) -> Option<IdRange> {
@@ -109,9 +120,22 @@ mod tests {
     #[test]
     fn the_rest_is_from_the_last_millisecond_to_the_lower_of_the_bounds() {
         let window = window(Some(id(10, 5)));
-        let rest = window.rest(Some(id(20, 0)), id(40, 0));
+        let read = |newest: Snowflake| Some(ReadEnd { newest, millisecond: newest.first_of_millisecond() });
+        let rest = window.rest(read(id(20, 3)), Some(id(20, 3)), id(40, 0));
         assert_eq!(rest, IdRange::new(id(20, 0), id(40, 0).before()));
-        assert_eq!(window.rest(None, id(95, 0)), IdRange::new(id(10, 6), id(90, 0).before()));
-        assert_eq!(window.rest(Some(id(50, 0)), id(40, 0)), None, "reading went beyond the bound");
+        assert_eq!(window.rest(None, None, id(95, 0)), IdRange::new(id(10, 6), id(90, 0).before()));
+        assert_eq!(window.rest(read(id(50, 0)), None, id(40, 0)), None, "reading went beyond the bound");
+    }
+
+    #[test]
+    fn an_attempt_that_did_not_come_as_far_as_the_cursor_marks_nothing_below_it() {
+        // A resume begins with the cursor's millisecond, or below it.
+        let (window, cursor) = (window(Some(id(10, 5))), Some(id(20, 7)));
+        let above = IdRange::new(id(20, 8), id(40, 0).before());
+        assert_eq!(window.rest(None, cursor, id(40, 0)), above, "only Discord was asked");
+        for newest in [id(15, 0), id(20, 6)] {
+            let read = ReadEnd { newest, millisecond: newest.first_of_millisecond() };
+            assert_eq!(window.rest(Some(read), cursor, id(40, 0)), above, "{newest}");
+        }
     }
 }
