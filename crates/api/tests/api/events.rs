@@ -5,6 +5,7 @@ use std::time::Duration;
 use dce_core::db::{DatabaseUrl, connect_control};
 use dce_core::export::admission::AdmissionLimit;
 use dce_core::export::failure::{Failure, FailureKind};
+use dce_core::export::phase::Phase;
 use dce_core::ids::Snowflake;
 use dce_core::queue;
 use dce_core::store::transitions::{self, AttemptReport, Checkpoint, Claim, ClaimedRun, Completion};
@@ -132,18 +133,26 @@ async fn a_client_receives_every_state_and_the_progress_in_between() {
     let progress = stream.event().await;
     assert_eq!((progress.kind.as_str(), progress.id), ("snapshot", Some((2, 7000))));
     assert_eq!(progress.data["progress"]["messages"], 70);
+    assert_eq!((&running.data["phase"], &progress.data["phase"]), (&json!("reading"), &json!("reading")));
+    transitions::set_phase(&worker.pool, &run.fence, Phase::Verifying).await.unwrap();
+    let verifying = stream.event().await;
+    assert_eq!((verifying.kind.as_str(), verifying.id), ("snapshot", Some((3, 7000))));
+    assert_eq!(
+        (&verifying.data["phase"], &verifying.data["runs"][0]["phase"]),
+        (&json!("verifying"), &json!("verifying"))
+    );
     let failure = Failure::new(FailureKind::Stalled);
     transitions::fail(&worker.pool, &run.fence, &failure, 0.0, &AttemptReport::default(), LIMIT)
         .await
         .unwrap();
     let failed = stream.event().await;
-    assert_eq!((failed.status(), failed.id), ("running", Some((3, 7000))), "it was claimed once");
+    assert_eq!((failed.status(), failed.id), ("running", Some((4, 7000))), "it was claimed once");
     assert_eq!(failed.data["runs"][0]["attempts"][0]["error_kind"], "stalled");
 
     let run = worker.claim().await;
     worker.complete(&run).await;
     let rest = stream.rest().await;
-    assert_eq!(states(&rest), [(4, "running".to_owned()), (5, "completed".to_owned())]);
+    assert_eq!(states(&rest), [(5, "running".to_owned()), (6, "completed".to_owned())]);
     let end = rest.last().unwrap();
     assert_eq!((end.kind.as_str(), &end.data), ("snapshot", &api.get(&path).await.body));
 }

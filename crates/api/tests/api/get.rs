@@ -77,6 +77,46 @@ async fn attempts_and_progress_are_reported() {
 }
 
 #[tokio::test]
+async fn phase_and_proof_are_reported() {
+    let api = Api::start(&[]).await;
+    let path = api.submit_two().await;
+    let waiting = api.get(&path).await.body;
+    for shown in [&waiting, &waiting["runs"][0]] {
+        assert_eq!(
+            (&shown["phase"], &shown["verified_at"], &shown["discord_requests"], &shown["filtered_count"]),
+            (&Value::Null, &Value::Null, &json!(0), &json!(0))
+        );
+    }
+    api.sql(RUNNING).await;
+    api.sql(
+        "UPDATE export_channels SET phase = CASE channel_id WHEN '1' THEN 'verifying' ELSE 'reading' END,
+           discord_requests = 2, filtered_count = 40",
+    )
+    .await;
+    let running = api.get(&path).await.body;
+    assert_eq!((&running["phase"], &running["discord_requests"]), (&json!("reading"), &json!(4)));
+    assert_eq!((&running["filtered_count"], &running["runs"][0]["filtered_count"]), (&json!(80), &json!(40)));
+    let runs = running["runs"].as_array().unwrap();
+    let phase = |channel| &runs.iter().find(|run| run["channel_id"] == channel).unwrap()["phase"];
+    assert_eq!((phase("1"), phase("2")), (&json!("verifying"), &json!("reading")));
+
+    api.sql(
+        "UPDATE export_channels SET status = 'completed', lease_owner = NULL, lease_expires_at = NULL, finished_at = now(),
+           verified_at = '2024-07-03T09:50:40Z', verified_newest_id = '77';
+         UPDATE exports SET status = 'completed', finished_at = now(), verified_at = '2024-07-03T09:50:40Z'",
+    )
+    .await;
+    let completed = api.get(&path).await.body;
+    let run = &completed["runs"][0];
+    assert_eq!((&completed["phase"], &run["phase"]), (&Value::Null, &Value::Null), "only while running");
+    assert_eq!((&run["verified_newest_id"], &run["discord_requests"]), (&json!("77"), &json!(2)));
+    let listed = &api.get("/exports").await.body["exports"][0];
+    for shown in [&completed, run, listed] {
+        assert_eq!(shown["verified_at"], "2024-07-03T09:50:40Z", "{shown}");
+    }
+}
+
+#[tokio::test]
 async fn links_offer_only_possible_actions() {
     let api = Api::start(&[]).await;
     let path = api.submit_two().await;
@@ -130,6 +170,9 @@ async fn an_unchanged_export_is_304_until_anything_changes() {
         RUNNING,
         "UPDATE export_channels SET bytes_read = bytes_read + 1 WHERE channel_id = '2'",
         "UPDATE export_channels SET repaired_count = 1 WHERE channel_id = '2'",
+        "UPDATE export_channels SET filtered_count = 1 WHERE channel_id = '2'",
+        "UPDATE export_channels SET phase = 'reading' WHERE channel_id = '2'",
+        "UPDATE export_channels SET phase = 'verifying' WHERE channel_id = '2'",
         "UPDATE export_channels SET warnings = '[{\"code\": \"x\"}]' WHERE channel_id = '2'",
         "UPDATE export_attempts SET ended_at = now(), outcome = 'handed_back' WHERE attempt = 12",
         "UPDATE exports SET cancel_requested_at = now()",

@@ -3,7 +3,6 @@
 use chrono::{DateTime, Utc};
 use dce_core::export::failure::{Failure, FailureKind};
 use dce_core::ids::Snowflake;
-use dce_core::store::batches::channel::{self, Channel, DescriptionAge};
 use dce_core::store::transitions::{self, NewExport};
 use serde_json::json;
 
@@ -23,24 +22,12 @@ fn last_before_start() -> u64 {
 /// A store with one known channel, 1, and its coverage.
 async fn covered(to: Option<u64>) -> Store {
     let store = Store::with_slots(1).await;
-    let channel = Channel {
-        channel_id: Snowflake::new(1),
-        guild_id: None,
-        guild_name: None,
-        name: None,
-        kind: None,
-        topic: None,
-        category_id: None,
-        category: None,
-    };
-    let mut connection = store.pool.acquire().await.unwrap();
-    channel::upsert(&mut connection, &channel, DescriptionAge::Current, 0).await.unwrap();
+    store.describe_channel(1).await;
     sqlx::query("UPDATE channels SET covered_to_id = $1")
         .bind(to.map(|id| id.to_string()))
-        .execute(&mut *connection)
+        .execute(&store.pool)
         .await
         .unwrap();
-    drop(connection);
     store
 }
 
@@ -54,12 +41,6 @@ impl Store {
         }
         transitions::complete(&self.pool, &run.fence, &DONE, &REPORT, BY_SLOTS).await.unwrap();
         self.covered_to().await
-    }
-
-    async fn covered_to(&self) -> Option<u64> {
-        let id: Option<String> =
-            sqlx::query_scalar("SELECT covered_to_id FROM channels").fetch_one(&self.pool).await.unwrap();
-        id.map(|id| id.parse().unwrap())
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use dce_core::export::failure::{Failure, FailureKind};
+use dce_core::export::phase::Phase;
 use dce_core::export::state::RunStatus;
 use dce_core::ids::Snowflake;
 use dce_core::store::StoreError;
@@ -21,10 +22,16 @@ async fn assert_lost(store: &Store, fence: &Fence) {
         transitions::complete(&store.pool, fence, &DONE, &REPORT, BY_SLOTS).await,
         transitions::fail(&store.pool, fence, &failure, 0.5, &REPORT, BY_SLOTS).await,
         transitions::hand_back(&store.pool, fence, &REPORT, BY_SLOTS).await,
+        transitions::wait_for_proof(&store.pool, fence, &failure, &REPORT, BY_SLOTS).await,
+    ];
+    let phases = [
+        transitions::set_phase(&store.pool, fence, Phase::Verifying).await,
+        transitions::begin_reading(&store.pool, fence).await,
     ];
     assert!(matches!(checkpoint, Err(StoreError::Lost)), "{checkpoint:?}");
     assert!(matches!(note, Err(StoreError::Lost)), "{note:?}");
     assert!(ends.iter().all(|end| matches!(end, Err(StoreError::Lost))), "{ends:?}");
+    assert!(phases.iter().all(|phase| matches!(phase, Err(StoreError::Lost))), "{phases:?}");
     let beats = heartbeat(&store.pool, &fence.worker, &[(fence.run_id, fence.attempt)]).await.unwrap();
     assert_eq!(beats[&fence.run_id], LeaseState::Lost);
 }
@@ -110,14 +117,15 @@ async fn a_checkpoint_sets_counts_adds_written_rows_and_renews_the_lease() {
     store.expire(fence.run_id).await;
     let mut session = store.session().await;
     for cursor in [10, 20] {
-        let checkpoint = transitions::Checkpoint { inserted: 5, updated: 2, ..at(cursor, 5) };
+        let checkpoint =
+            transitions::Checkpoint { inserted: 5, updated: 2, filtered_count: 9, ..at(cursor, 5) };
         transitions::checkpoint(&mut session, &fence, &checkpoint).await.unwrap();
     }
     assert!(transitions::expired_leases(&store.pool).await.unwrap().is_empty(), "a sign of life");
     let run = &store.everything(job_id).await["runs"][0];
     assert_eq!(run["cursor_message_id"], "20");
     assert_eq!((&run["message_count"], &run["inserted_count"]), (&5.into(), &10.into()));
-    assert_eq!(run["updated_count"], 4);
+    assert_eq!((&run["updated_count"], &run["filtered_count"]), (&4.into(), &9.into()));
 
     transitions::complete(&store.pool, &fence, &DONE, &REPORT, BY_SLOTS).await.unwrap();
     let export = &store.everything(job_id).await["export"];

@@ -6,6 +6,7 @@ use dce_core::db::{DatabaseUrl, connect_control};
 use dce_core::export::admission::AdmissionLimit;
 use dce_core::ids::Snowflake;
 use dce_core::queue::{self, Task};
+use dce_core::store::batches::channel::{self, Channel, DescriptionAge};
 use dce_core::store::transitions::{
     self, AttemptReport, Checkpoint, Claim, ClaimedRun, Completion, ExpiredLease, Fence, NewExport, Reread,
 };
@@ -107,6 +108,29 @@ impl Store {
         .unwrap();
         let expired = transitions::expired_leases(&self.pool).await.unwrap();
         expired.into_iter().find(|expired| expired.run_id == run_id).expect("a running run")
+    }
+
+    /// Writes the description of a channel, as DCE's documents begin with it.
+    pub(crate) async fn describe_channel(&self, channel_id: u64) {
+        let channel = Channel {
+            channel_id: Snowflake::new(channel_id),
+            guild_id: None,
+            guild_name: None,
+            name: None,
+            kind: None,
+            topic: None,
+            category_id: None,
+            category: None,
+        };
+        let mut connection = self.pool.acquire().await.unwrap();
+        channel::upsert(&mut connection, &channel, DescriptionAge::Current, 0).await.unwrap();
+    }
+
+    /// The coverage of the only channel.
+    pub(crate) async fn covered_to(&self) -> Option<u64> {
+        let id: Option<String> =
+            sqlx::query_scalar("SELECT covered_to_id FROM channels").fetch_one(&self.pool).await.unwrap();
+        id.map(|id| id.parse().unwrap())
     }
 
     /// All rows of an export, without the tasks.

@@ -1,74 +1,30 @@
 //! SQL and the state machine agree on any sequence of events.
 
+mod model;
+mod step;
+
 use std::collections::HashMap;
+use std::time::Duration;
 
 use dce_core::export::failure::{Failure, FailureKind};
+use dce_core::export::phase::Phase;
+use dce_core::export::retry::PROOF_GRACE;
 use dce_core::export::state::{AttemptEnd, ExportStatus, Run, RunCounts, RunEvent, RunStatus};
 use dce_core::ids::Snowflake;
-use dce_core::store::transitions::{self, Checkpoint, Claim, ControlOutcome, Fence, NewExport};
+use dce_core::store::transitions::{
+    self, AttemptReport, Checkpoint, Claim, Completion, ControlOutcome, Fence, NewExport, Reread, Verified,
+};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use uuid::Uuid;
 
-use super::support::{BY_SLOTS, DONE, REPORT, Store, new_export};
+use self::model::{ExportModel, RunModel};
+use self::step::{FailedHow, Step, any_step};
+use super::support::{BY_SLOTS, REPORT, Store, new_export};
 
 /// Of the two workers together.
 const SLOTS: usize = 3;
-const MAX_ATTEMPTS: u32 = 2;
-
-/// The events; numbers select among the existing exports and runs.
-#[derive(Debug, Clone)]
-enum Step {
-    Create(Vec<u64>),
-    Tick,
-    Claim(u8),
-    Checkpoint(u8, bool),
-    Complete(u8),
-    Fail(u8, bool),
-    HandBack(u8),
-    Expire(u8),
-    Cancel(u8),
-    Retry(u8),
-}
-
-impl Step {
-    /// Whether admission is its last step.
-    fn admits(&self) -> bool {
-        !matches!(self, Self::Claim(_) | Self::Checkpoint(..) | Self::Expire(_))
-    }
-}
-
-fn any_step() -> impl Strategy<Value = Step> {
-    let channels = prop::collection::btree_set(1..6_u64, 1..=3);
-    prop_oneof![
-        2 => channels.prop_map(|channels| Step::Create(channels.into_iter().collect())),
-        3 => Just(Step::Tick),
-        6 => any::<u8>().prop_map(Step::Claim),
-        3 => any::<(u8, bool)>().prop_map(|(run, progress)| Step::Checkpoint(run, progress)),
-        2 => any::<u8>().prop_map(Step::Complete),
-        4 => (any::<u8>(), prop::bool::weighted(0.8)).prop_map(|(run, retryable)| Step::Fail(run, retryable)),
-        2 => any::<u8>().prop_map(Step::HandBack),
-        2 => any::<u8>().prop_map(Step::Expire),
-        1 => any::<u8>().prop_map(Step::Cancel),
-        2 => any::<u8>().prop_map(Step::Retry),
-    ]
-}
-
-/// The state machine's view of a run.
-struct RunModel {
-    job_id: Uuid,
-    run: Run,
-    progressed: bool,
-    messages: i64,
-    fence: Option<Fence>,
-}
-
-#[derive(Default)]
-struct ExportModel {
-    cancel_requested: bool,
-    /// Messages of its runs at the last settlement.
-    messages: i64,
-}
+const MAX_ATTEMPTS: u32 = 3;
 
 /// One row of `export_channels` with its history.
 #[derive(Debug, sqlx::FromRow)]
@@ -80,6 +36,10 @@ struct Row {
     attempt: i32,
     failures: i32,
     task_id: Option<String>,
+    phase: Option<String>,
+    is_through: bool,
+    reread_from: Option<String>,
+    is_verified: bool,
     history: i64,
     unended: i64,
 }
@@ -124,37 +84,49 @@ impl World<'_> {
             Step::Claim(worker) => self.claim(if worker % 3 == 0 { "a" } else { "b" }).await,
             Step::Checkpoint(choice, progress) => {
                 let Some((id, fence)) = self.running(choice) else { return };
-                let model = self.runs.get_mut(&id).unwrap();
-                model.progressed |= progress;
-                model.messages += i64::from(progress);
-                // Without progress the cursor is repeated, or there is none yet.
-                let cursor = Some(model.messages).filter(|messages| *messages > 0);
-                let checkpoint = Checkpoint {
-                    cursor: cursor.map(|messages| Snowflake::new(1000 + messages.unsigned_abs())),
-                    message_count: model.messages,
-                    ..Checkpoint::default()
-                };
+                self.runs.get_mut(&id).unwrap().reached(progress);
                 let mut session = self.store.pool.acquire().await.unwrap();
-                transitions::checkpoint(&mut session, &fence, &checkpoint).await.unwrap();
+                transitions::checkpoint(&mut session, &fence, &self.checkpoint(id)).await.unwrap();
             }
-            Step::Complete(choice) => {
+            Step::Verify(choice) => {
                 let Some((id, fence)) = self.running(choice) else { return };
-                let now =
-                    transitions::complete(&self.store.pool, &fence, &DONE, &REPORT, BY_SLOTS).await.unwrap();
+                transitions::set_phase(&self.store.pool, &fence, Phase::Verifying).await.unwrap();
+                self.runs.get_mut(&id).unwrap().phase = Some(Phase::Verifying);
+            }
+            Step::BeginReading(choice) => {
+                let Some((id, fence)) = self.running(choice) else { return };
+                transitions::begin_reading(&self.store.pool, &fence).await.unwrap();
+                let model = self.runs.get_mut(&id).unwrap();
+                (model.phase, model.through) = (Some(Phase::Reading), false);
+            }
+            Step::Complete(choice, last, proven) => {
+                let Some((id, fence)) = self.running(choice) else { return };
+                let model = self.runs.get_mut(&id).unwrap();
+                model.reached(last.unwrap_or(false));
+                model.verified = proven;
+                let completion = Completion {
+                    verified: proven.then_some(Verified { newest: None }),
+                    warn_not_verified: !proven,
+                    last: last.map(|_| self.checkpoint(id)),
+                };
+                let pool = &self.store.pool;
+                let now = transitions::complete(pool, &fence, &completion, &REPORT, BY_SLOTS).await.unwrap();
                 self.end(id, AttemptEnd::Completed, now);
             }
-            Step::Fail(choice, retryable) => {
+            Step::Fail(choice, how) => {
                 let Some((id, fence)) = self.running(choice) else { return };
-                let kind = if retryable { FailureKind::Stalled } else { FailureKind::MissingAccess };
-                let failure = Failure::new(kind);
-                let pool = &self.store.pool;
-                let now = transitions::fail(pool, &fence, &failure, 0.5, &REPORT, BY_SLOTS).await.unwrap();
-                self.end(id, AttemptEnd::Failed { retryable }, now);
+                self.fail(id, &fence, how).await;
             }
-            Step::HandBack(choice) => {
+            Step::HandBack(choice, through) => {
                 let Some((id, fence)) = self.running(choice) else { return };
-                let now = transitions::hand_back(&self.store.pool, &fence, &REPORT, BY_SLOTS).await.unwrap();
+                let report = AttemptReport { through, ..REPORT };
+                let now = transitions::hand_back(&self.store.pool, &fence, &report, BY_SLOTS).await.unwrap();
+                self.runs.get_mut(&id).unwrap().through |= through;
                 self.end(id, AttemptEnd::HandedBack, now);
+            }
+            Step::WaitForProof(choice, overdue) => {
+                let Some((id, fence)) = self.running(choice) else { return };
+                self.wait_for_proof(id, &fence, overdue).await;
             }
             Step::Expire(choice) => {
                 let Some((id, _)) = self.running(choice) else { return };
@@ -165,6 +137,53 @@ impl World<'_> {
             Step::Cancel(choice) => self.cancel(choice).await,
             Step::Retry(choice) => self.retry(choice).await,
         }
+    }
+
+    /// What the attempt of this run has committed.
+    fn checkpoint(&self, id: Uuid) -> Checkpoint {
+        let messages = self.runs[&id].messages;
+        // Without progress the cursor is repeated, or there is none yet.
+        let cursor = Some(messages).filter(|messages| *messages > 0);
+        Checkpoint {
+            cursor: cursor.map(|messages| Snowflake::new(1000 + messages.unsigned_abs())),
+            message_count: messages,
+            ..Checkpoint::default()
+        }
+    }
+
+    async fn fail(&mut self, id: Uuid, fence: &Fence, how: FailedHow) {
+        let model = self.runs.get_mut(&id).unwrap();
+        let (kind, retryable, report) = match how {
+            FailedHow::Retryable => (FailureKind::Stalled, true, REPORT),
+            FailedHow::Finally => (FailureKind::MissingAccess, false, REPORT),
+            FailedHow::Short(reread) => {
+                let retryable = model.may_be_short_again();
+                (model.through, model.reread) = (true, reread);
+                let reread = reread.map_or(Reread::Nothing, |id| Reread::From(Snowflake::new(id)));
+                (FailureKind::OutputShort, retryable, AttemptReport { through: true, reread, ..REPORT })
+            }
+        };
+        let (pool, failure) = (&self.store.pool, Failure::new(kind));
+        let now = transitions::fail(pool, fence, &failure, 0.5, &report, BY_SLOTS).await.unwrap();
+        self.end_short(id, AttemptEnd::Failed { retryable }, now, kind == FailureKind::OutputShort);
+    }
+
+    async fn wait_for_proof(&mut self, id: Uuid, fence: &Fence, overdue: bool) {
+        let model = self.runs.get_mut(&id).unwrap();
+        let waited = if model.through && overdue { PROOF_GRACE } else { Duration::ZERO };
+        model.through = true;
+        sqlx::query(
+            "UPDATE export_channels SET through_at = clock_timestamp() - make_interval(secs => $2)
+              WHERE id = $1 AND through_at IS NOT NULL",
+        )
+        .bind(id)
+        .bind(waited.as_secs_f64())
+        .execute(&self.store.pool)
+        .await
+        .unwrap();
+        let (pool, reason) = (&self.store.pool, Failure::new(FailureKind::DiscordUnavailable));
+        let now = transitions::wait_for_proof(pool, fence, &reason, &REPORT, BY_SLOTS).await.unwrap();
+        self.end(id, AttemptEnd::Unproven { waited }, now);
     }
 
     async fn create(&mut self, channels: &[u64]) {
@@ -184,7 +203,7 @@ impl World<'_> {
             admitted: false,
         };
         for id in ids {
-            self.runs.insert(id, RunModel { job_id, run, progressed: false, messages: 0, fence: None });
+            self.runs.insert(id, RunModel::new(job_id, run));
             self.order.push(id);
         }
         self.exports.push((job_id, ExportModel::default()));
@@ -220,9 +239,9 @@ impl World<'_> {
             (None, Claim::Nothing) => {}
             (Some(row), Claim::Won(claimed)) => {
                 let model = self.runs.get_mut(&row.id).unwrap();
-                model.run = model.run.after(RunEvent::Claim, false).expect("may be claimed");
-                model.progressed = false;
-                model.fence = Some(claimed.fence);
+                let reread = claimed.reread_from.map(Snowflake::get);
+                assert_eq!((claimed.through.is_some(), reread), (model.through, model.reread));
+                model.claimed(claimed.fence);
                 self.settle(row.job_id);
             }
             (called, claim) => panic!("{called:?} but {claim:?}"),
@@ -230,14 +249,15 @@ impl World<'_> {
     }
 
     fn end(&mut self, id: Uuid, end: AttemptEnd, reported: RunStatus) {
+        self.end_short(id, end, reported, false);
+    }
+
+    fn end_short(&mut self, id: Uuid, end: AttemptEnd, reported: RunStatus, is_short: bool) {
         let job_id = self.runs[&id].job_id;
         let cancel_requested =
             self.exports.iter().any(|(id, export)| *id == job_id && export.cancel_requested);
-        let model = self.runs.get_mut(&id).unwrap();
-        let event = RunEvent::End { end, progressed: model.progressed };
-        model.run = model.run.after(event, cancel_requested).expect("may end");
-        model.fence = None;
-        assert_eq!(reported, model.run.status);
+        let expected = self.runs.get_mut(&id).unwrap().ended(end, is_short, cancel_requested);
+        assert_eq!(reported, expected);
         self.settle(job_id);
     }
 
@@ -303,7 +323,8 @@ impl World<'_> {
 
     async fn rows(&self) -> Vec<Row> {
         sqlx::query_as(
-            "SELECT r.id, r.job_id, r.channel_id, r.status, r.attempt, r.failures, r.task_id,
+            "SELECT r.id, r.job_id, r.channel_id, r.status, r.attempt, r.failures, r.task_id, r.phase,
+                    r.through_at IS NOT NULL AS is_through, r.reread_from, r.verified_at IS NOT NULL AS is_verified,
                     (SELECT count(*) FROM export_attempts a WHERE a.run_id = r.id) AS history,
                     (SELECT count(*) FROM export_attempts a WHERE a.run_id = r.id AND a.outcome IS NULL) AS unended
                FROM export_channels r",
@@ -329,6 +350,10 @@ impl World<'_> {
                 admitted: row.task_id.is_some(),
             };
             assert_eq!(stored, model.run, "{step:?}: {row:?}");
+            let proof = (row.phase.as_deref(), row.is_through, &row.reread_from, row.is_verified);
+            let reread = model.reread.map(|id| id.to_string());
+            let expected = (model.phase.map(Phase::as_str), model.through, &reread, model.verified);
+            assert_eq!(proof, expected, "{step:?}: {row:?}");
             assert_eq!(row.history, i64::from(row.attempt), "an attempt has one row of history: {row:?}");
             assert_eq!(row.unended, i64::from(row.status == "running"), "{row:?}");
         }
@@ -337,13 +362,17 @@ impl World<'_> {
         assert!(active.len() <= SLOTS, "{} at once", active.len());
         active.sort_by_key(|row| &row.channel_id);
         assert!(active.windows(2).all(|pair| pair[0].channel_id != pair[1].channel_id), "{active:?}");
-        let mut stored: Vec<(Uuid, String, i64)> =
-            sqlx::query_as("SELECT job_id, status, message_count FROM exports")
+        let mut stored: Vec<(Uuid, String, i64, bool)> =
+            sqlx::query_as("SELECT job_id, status, message_count, verified_at IS NOT NULL FROM exports")
                 .fetch_all(&self.store.pool)
                 .await
                 .unwrap();
-        let expected =
-            self.exports.iter().map(|(id, model)| (*id, self.derived(*id).to_string(), model.messages));
+        let is_verified =
+            |id: Uuid| self.runs.values().filter(|run| run.job_id == id).all(|run| run.verified);
+        let expected = self
+            .exports
+            .iter()
+            .map(|(id, model)| (*id, self.derived(*id).to_string(), model.messages, is_verified(*id)));
         let mut expected: Vec<_> = expected.collect();
         // By their ids: times come from the machine's clock, which may be set back.
         stored.sort();
