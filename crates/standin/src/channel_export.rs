@@ -103,7 +103,7 @@ impl ChannelExport<'_> {
     }
 
     /// Takes as long as writing: DCE downloads messages before it filters them.
-    fn skip(&mut self, id: Snowflake) -> Result<(), ExportError> {
+    pub(crate) fn skip(&mut self, id: Snowflake) -> Result<(), ExportError> {
         self.wait_for_next()?;
         self.count_read(id);
         Ok(())
@@ -145,7 +145,9 @@ impl ChannelExport<'_> {
         }
     }
 
-    fn wait_until(&mut self, due: Instant) -> Result<(), ExportError> {
+    /// Prints progress on the way. An error if SIGINT was received.
+    pub(crate) fn wait_until(&mut self, due: Instant) -> Result<(), ExportError> {
+        self.report(Instant::now());
         while Instant::now() < due {
             let until = due.min(self.progress.next_update());
             if self.sigint.wait_until(until) {

@@ -142,7 +142,7 @@ pub(crate) fn conclude(
 
 /// The beginning of a message up to the first element of its first array that has any; if all arrays are empty, up to
 /// the first of them.
-fn cut_short(message: &[u8]) -> Vec<u8> {
+pub(crate) fn cut_short(message: &[u8]) -> Vec<u8> {
     const OPEN_ARRAY: &[u8] = b": [\n        {";
     const ELEMENT_END: &[u8] = b"\n        }";
     const EMPTY_ARRAY: &[u8] = b": []";

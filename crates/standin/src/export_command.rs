@@ -1,11 +1,13 @@
 //! `export`: writes the requested channels to files and prints DCE's summary.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read as _;
 
 use anyhow::{Context as _, bail};
 use dce_standin::scenario::{Ending, Source};
 
+use crate::asked_export::{self, AskedChannel};
 use crate::channel_export::{ChannelExport, ExportError};
 use crate::command_line::ExportOptions;
 use crate::console::{print_error, print_line};
@@ -30,15 +32,31 @@ struct Planned<'a> {
     rate: Option<u32>,
     limit: u64,
     ending: Ending,
+    asks_discord: bool,
+}
+
+impl Planned<'_> {
+    fn asked(&self) -> AskedChannel<'_> {
+        AskedChannel {
+            id: &self.id,
+            source: self.source,
+            rate: self.rate,
+            limit: self.limit,
+            ending: self.ending,
+        }
+    }
 }
 
 impl ExportContext<'_> {
     pub(crate) fn run(&self) -> anyhow::Result<ProcessExit> {
-        if self.loaded.scenario.token.as_ref().is_some_and(|good| *good != self.options.token) {
+        let ids: Vec<_> = self.options.channels.iter().map(|id| id.0.to_string()).collect();
+        let asks = ids.iter().any(|id| self.loaded.asks_discord(id));
+        let is_wrong = |good: &String| *good != self.options.token;
+        // Where Discord is asked, it refuses the token itself.
+        if !asks && self.loaded.scenario.token.as_ref().is_some_and(is_wrong) {
             self.print_start();
             return Ok(ProcessExit::error(self.texts().invalid_token));
         }
-        let ids: Vec<_> = self.options.channels.iter().map(|id| id.0.to_string()).collect();
         let mut planned = Vec::new();
         for id in ids {
             match self.loaded.script(&id, self.attempts.get(&id).copied().unwrap_or(1)) {
@@ -48,18 +66,30 @@ impl ExportContext<'_> {
                     self.print_start();
                     return Ok(ProcessExit::error(self.texts().unknown(&id)));
                 }
-                AttemptScript::Messages { source, rate, limit, ending } => {
+                AttemptScript::Messages { source, rate, limit, ending, asks_discord } => {
                     if limit == 0
                         && let Some(exit) = before_any_file(self.texts(), ending, &id)
                     {
                         self.print_start();
                         return Ok(exit);
                     }
-                    planned.push(Planned { id, source, rate, limit, ending });
+                    planned.push(Planned { id, source, rate, limit, ending, asks_discord });
                 }
             }
         }
         self.print_start();
+        let (mut client, mut resolved) = (None, BTreeMap::new());
+        for channel in planned.iter().filter(|channel| channel.asks_discord) {
+            let client = match &mut client {
+                Some(client) => client,
+                none => none.insert(self.discord_client()?),
+            };
+            let mut waiter = self.sigint;
+            match asked_export::resolve(client, &channel.id, &mut waiter) {
+                Ok(found) => resolved.insert(channel.id.as_str(), found),
+                Err(error) => return Ok(asked_export::fatal(&error, self.texts())),
+            };
+        }
         if self.options.with_threads {
             print_line("Fetching threads...\nFetched 0 thread(s).");
         }
@@ -69,7 +99,11 @@ impl ExportContext<'_> {
         print_line(&format!("Exporting {} channel(s)...", planned.len()));
         let (mut warnings, mut failures) = (Vec::new(), Vec::new());
         for channel in &planned {
-            match self.play(channel)? {
+            let played = match (&mut client, resolved.get(channel.id.as_str())) {
+                (Some(client), Some(found)) => self.play_asked(client, &channel.asked(), found)?,
+                _ => self.play(channel)?,
+            };
+            match played {
                 (_, ChannelOutcome::Exported) => {}
                 (label, ChannelOutcome::Warning(text)) => warnings.push((label, text)),
                 (label, ChannelOutcome::Failed(text)) => failures.push((label, text)),
@@ -136,7 +170,7 @@ impl ExportContext<'_> {
     }
 
     /// DCE's warning where it knows without a request that there are no messages.
-    fn empty_warning(
+    pub(crate) fn empty_warning(
         &self,
         id: &str,
         header: &Header,

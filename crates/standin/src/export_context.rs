@@ -24,6 +24,8 @@ pub(crate) struct ExportContext<'a> {
     pub(crate) sigint: &'a Sigint,
     pub(crate) clock: Clock,
     pub(crate) current_dir: PathBuf,
+    /// `DISCORD_API_URL`
+    pub(crate) discord: Option<String>,
 }
 
 impl ExportContext<'_> {

@@ -24,6 +24,7 @@ pub(crate) enum AttemptScript<'a> {
         /// Maximum number of messages before the ending.
         limit: u64,
         ending: Ending,
+        asks_discord: bool,
     },
 }
 
@@ -51,6 +52,11 @@ impl LoadedScenario {
         self.dir.join(path)
     }
 
+    /// Whether this channel is exported by HTTP.
+    pub(crate) fn asks_discord(&self, channel: &str) -> bool {
+        self.scenario.channels.get(channel).is_some_and(|channel| channel.asks_discord)
+    }
+
     /// The script of attempt number `attempt` (from 1) at a channel.
     pub(crate) fn script(&self, channel: &str, attempt: u64) -> AttemptScript<'_> {
         let Some(channel) = self.scenario.channels.get(channel) else {
@@ -58,7 +64,8 @@ impl LoadedScenario {
         };
         let index = usize::try_from(attempt.saturating_sub(1)).unwrap_or(usize::MAX);
         let (limit, ending) = match (channel.attempts.get(index), &channel.source) {
-            (Some(Attempt::Replay(folder)), _) | (None, Source::Case(folder)) => {
+            (Some(Attempt::Replay(folder)), _) => return AttemptScript::Recording(self.path(folder)),
+            (None, Source::Case(folder)) if !channel.asks_discord => {
                 return AttemptScript::Recording(self.path(folder));
             }
             (Some(Attempt::Play { after_messages, then }), _) => (*after_messages, *then),
@@ -67,6 +74,7 @@ impl LoadedScenario {
         let default_limit = if ending == Ending::Complete { u64::MAX } else { 0 };
         let rate = channel.rate.map(std::num::NonZero::get);
         let limit = limit.unwrap_or(default_limit);
-        AttemptScript::Messages { source: &channel.source, rate, limit, ending }
+        let asks_discord = channel.asks_discord;
+        AttemptScript::Messages { source: &channel.source, rate, limit, ending, asks_discord }
     }
 }

@@ -1,11 +1,13 @@
-//! `dce-standin`: replaces the `DiscordChatExporter` CLI 2.47 in tests, demo and benchmarks.
+//! `dce-standin`: replaces the `DiscordChatExporter` CLI 2.47 or 2.48 in tests, demo and benchmarks.
 //!
 //! It is called exactly like the real program and plays the `scenario.json` beside the name it was called by (format:
 //! `dce_standin::scenario`). Its output and files follow recordings of the real one.
 
+mod asked_export;
 mod channel_export;
 mod command_line;
 mod console;
+mod discord;
 mod ending;
 mod export_command;
 mod export_context;
@@ -80,7 +82,9 @@ fn run() -> anyhow::Result<ProcessExit> {
         Ok(Command::HelpExport) => print_line(help().trim_end_matches('\n')),
         Ok(Command::Export(options)) => {
             let (loaded, options, attempts) = (&loaded, &*options, &attempts);
-            return ExportContext { loaded, options, attempts, sigint: &sigint, clock, current_dir }.run();
+            let discord = variable("DISCORD_API_URL");
+            return ExportContext { loaded, options, attempts, sigint: &sigint, clock, current_dir, discord }
+                .run();
         }
         Err(UsageError::BadValue(value)) if loaded.scenario.version == DceVersion::V2_48 => {
             let BadValue { option, exception, reason, .. } = &value;

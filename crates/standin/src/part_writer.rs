@@ -66,6 +66,11 @@ impl PartWriter {
         Self { base, frame, layout, part: None, parts: 0 }
     }
 
+    /// Writes each message at once from now on.
+    pub(crate) fn write_each(&mut self) {
+        self.layout.write_each = true;
+    }
+
     /// The current file, or the first one if none is open yet.
     pub(crate) fn path(&self) -> &Path {
         self.part.as_ref().map_or(&self.base, |part| &part.path)

@@ -39,6 +39,11 @@ impl ProgressPrinter {
         }
     }
 
+    /// Sets the messages that progress is measured between, once they are known.
+    pub(crate) fn cover(&mut self, first: Snowflake, last: Snowflake) {
+        self.span = (first.millisecond(), last.millisecond());
+    }
+
     /// When [`line`](Self::line) may return a line again.
     pub(crate) fn next_update(&self) -> Instant {
         self.next_update

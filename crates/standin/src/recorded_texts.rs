@@ -1,5 +1,6 @@
 //! DCE's output, taken from recordings of it.
 
+use dce_standin::header::Header;
 use dce_standin::scenario::DceVersion;
 
 /// A recorded stream of DCE 2.47.
@@ -77,6 +78,8 @@ const BAD_BOUND: &str = recorded_2_48!("after-nonsense/stderr");
 const BAD_CHANNEL: &str = recorded_2_48!("bad-channel/stderr");
 const BAD_FILTER: &str = recorded_2_48!("filter-bad/stderr");
 
+/// What the recording of a permanent 500 prints between the request and the stack trace.
+const UNAVAILABLE_REASON_AND_BODY: &str = "failed: internal server error.\nResponse content: {\"message\": \"500: Internal Server Error\", \"code\": 0}\n";
 /// The failed request in every recording of one that failed.
 const RECORDED_PAGE: &str = "/messages?limit=100&after=1258046000988160199'";
 
@@ -97,12 +100,30 @@ impl RecordedTexts {
 
     /// 403 on the channel itself.
     pub(crate) fn forbidden(&self, channel: &str) -> String {
-        self.forbidden.replace("900000000000001004", channel)
+        self.refused(&format!("channels/{channel}"), true)
     }
 
     /// 404 on the channel itself.
     pub(crate) fn unknown(&self, channel: &str) -> String {
-        self.unknown.replace("900000000000001005", channel)
+        self.refused(&format!("channels/{channel}"), false)
+    }
+
+    /// A request that was refused with 403, or else 404.
+    pub(crate) fn refused(&self, request: &str, is_forbidden: bool) -> String {
+        let (text, recorded) = if is_forbidden {
+            (self.forbidden, "'channels/900000000000001004'")
+        } else {
+            (self.unknown, "'channels/900000000000001005'")
+        };
+        text.replace(recorded, &format!("'{request}'"))
+    }
+
+    /// Another status on a request, with the body of the answer.
+    pub(crate) fn failed(&self, request: &str, reason: &str, body: &str) -> String {
+        let (start, frames) =
+            self.unavailable.split_once(UNAVAILABLE_REASON_AND_BODY).unwrap_or((self.unavailable, ""));
+        let text = about_request(start, "900000000000001010", request);
+        format!("{text}failed: {reason}.\nResponse content: {body}\n{frames}")
     }
 
     /// Permanent 500 on this request for messages (`channels/…`, without quotes).
@@ -144,6 +165,18 @@ pub(crate) fn bad_value(option: &str, exception: &str, reason: &str) -> String {
     format!("ERROR\n{exception}: {reason}\n{frames}")
 }
 
+/// A failure inside the export of a message: its text is that of the inner exception.
+pub(crate) fn failed_message(id: u64, header: &Header, inner: &str) -> String {
+    let (channel, guild) = (&header.channel, &header.guild);
+    let inner = inner.strip_prefix("ERROR\n").unwrap_or(inner);
+    let inner = inner.split_inclusive('\n').flat_map(|line| ["    ", line]).collect::<String>();
+    format!(
+        "ERROR\nDiscordChatExporter.Core.Exceptions.DiscordChatExporterException: Failed to export message #{id} in \
+         channel '{}' (#{}) of guild '{} (#{})'.\n{inner}",
+        channel.name, channel.id, guild.name, guild.id
+    )
+}
+
 /// A forum's own channel has no messages.
 pub(crate) fn forum(channel: &str, guild: &str) -> String {
     format!(
@@ -179,6 +212,19 @@ mod tests {
             {
                 assert!(text.contains("Request to 'channels/7/messages?limit=1' failed: "), "{text}");
             }
+            assert_eq!(
+                texts.failed(
+                    request,
+                    "internal server error",
+                    r#"{"message": "500: Internal Server Error", "code": 0}"#
+                ),
+                texts.unavailable(request)
+            );
+            assert!(
+                texts
+                    .failed(request, "bad gateway", "<html>")
+                    .contains("messages?limit=1' failed: bad gateway.\n")
+            );
             for text in [texts.forbidden("7"), texts.unknown("7")] {
                 assert!(text.contains("Request to 'channels/7' failed: "), "{text}");
             }

@@ -44,9 +44,9 @@ pub(super) fn bind(inputs: Inputs, environment: &Environment) -> Result<ExportOp
         .scalar("fuck-russia", None, boolean)?
         .unwrap_or_else(|| environment.no_banner.as_deref().is_some_and(environment_says_yes));
     let bot = left.scalar("bot", Some('b'), boolean)?;
-    let respect_rate_limits = left.scalar("respect-rate-limits", None, boolean)?;
+    let respect_rate_limits = left.scalar("respect-rate-limits", None, boolean)?.unwrap_or(true);
     // Validated, but without effect on the output.
-    let _ = (parallel, markdown, reuse_media, media_dir, date_format, locale, utc, bot, respect_rate_limits);
+    let _ = (parallel, markdown, reuse_media, media_dir, date_format, locale, utc, bot);
 
     if !left.0.is_empty() {
         let unknown: Vec<_> = left.0.iter().map(OptionInput::written).collect();
@@ -67,7 +67,18 @@ pub(super) fn bind(inputs: Inputs, environment: &Environment) -> Result<ExportOp
             return Err(UsageError::NotSupported(format!("{option} is not supported")));
         }
     }
-    Ok(ExportOptions { channels, token, output, after, before, partition, with_threads, filter, no_banner })
+    Ok(ExportOptions {
+        channels,
+        token,
+        output,
+        after,
+        before,
+        partition,
+        with_threads,
+        filter,
+        no_banner,
+        respect_rate_limits,
+    })
 }
 
 const FORMAT: &str = "System.FormatException";

@@ -34,6 +34,7 @@ pub(crate) struct ExportOptions {
     pub(crate) with_threads: bool,
     pub(crate) filter: Option<Filter>,
     pub(crate) no_banner: bool,
+    pub(crate) respect_rate_limits: bool,
 }
 
 /// The environment variables that DCE reads.
