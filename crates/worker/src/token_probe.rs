@@ -30,6 +30,8 @@ impl HalfOpenProbe {
         let accepted = match outcome {
             AttemptOutcome::Failed(failure) if failure.kind == FailureKind::InvalidToken => false,
             AttemptOutcome::Failed(failure) => described || failure.kind.proves_a_valid_token(),
+            // Discord may have answered our own client, without a DCE.
+            AttemptOutcome::Completed(completion) => described || completion.verified.is_some(),
             _ => described,
         };
         if accepted && !self.0.is_finished() {

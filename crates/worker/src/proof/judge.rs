@@ -26,6 +26,13 @@ pub struct Listed {
     pub reference: Option<Snowflake>,
 }
 
+impl Listed {
+    /// The thread's first message, if this is the placeholder that stands for it.
+    pub fn stands_for(&self) -> Option<Snowflake> {
+        self.reference.filter(|_| self.kind == Some(THREAD_STARTER_PLACEHOLDER))
+    }
+}
+
 /// What the run has read.
 #[derive(Clone, Copy)]
 pub struct Position<'a> {

@@ -9,7 +9,10 @@ mod discord_clock;
 mod failure;
 pub mod judge;
 mod readable;
+#[cfg(test)]
+mod simulation;
 
+use std::iter;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
@@ -23,6 +26,7 @@ use dce_discord::{Answer, Client, Error, MessageStub, MessagesQuery, Position as
 use discord_clock::DiscordClock;
 pub use failure::Refusal;
 use judge::{Bounds, Listed, PAGE, Position, Verdict, judge};
+use readable::Access;
 
 /// How long a question may take while the run keeps its slot.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -95,6 +99,7 @@ impl<'a> Inquiry<'a> {
     /// Asks whether the run has read everything.
     pub async fn prove(&mut self, question: Question<'_>) -> Result<Outcome, Refusal> {
         let mut upper = question.upper;
+        let mut is_readable = false;
         loop {
             let answer = self.messages(question.channel_id, PAGE, Place::Before(upper)).await?;
             let page = listed(&answer.value);
@@ -115,9 +120,17 @@ impl<'a> Inquiry<'a> {
                     upper = bound;
                     continue;
                 }
-                Verdict::Empty { bound } => {
-                    self.empty(question, Proof { bound, newest: None, ..proof }).await
+                Verdict::Empty { bound } if is_readable => {
+                    Ok(Outcome::Proven(Proof { bound, newest: None, ..proof }))
                 }
+                // The list may have been empty only while the history was hidden, so it is asked for again.
+                Verdict::Empty { .. } => match self.access(question).await? {
+                    Access::Readable => {
+                        is_readable = true;
+                        continue;
+                    }
+                    Access::Unknown => Ok(Outcome::NotVerified),
+                },
                 Verdict::Proven { bound, newest, cursor, suspects } => {
                     Ok(match self.late(question.channel_id, &suspects).await? {
                         None => Outcome::Proven(Proof { bound, newest, cursor, ..proof }),
@@ -132,14 +145,20 @@ impl<'a> Inquiry<'a> {
         }
     }
 
-    /// The oldest suspect that is neither archived nor erased.
+    /// The oldest suspect that is neither archived nor erased. A placeholder is archived if its message is, too.
     async fn late(&self, channel_id: Snowflake, suspects: &[Listed]) -> Result<Option<Snowflake>, Refusal> {
         if suspects.is_empty() {
             return Ok(None);
         }
-        let suspects = suspects.iter().map(|message| (message.id, message.author_id));
-        let absent = in_time(absent::absent_ids(self.archive, channel_id, suspects)).await?;
-        Ok(absent.into_iter().min())
+        let messages = suspects.iter().flat_map(|suspect| {
+            let stood_for = suspect.stands_for().map(|id| (id, None));
+            iter::once((suspect.id, suspect.author_id)).chain(stood_for)
+        });
+        let absent = in_time(absent::absent_ids(self.archive, channel_id, messages)).await?;
+        let is_absent = |suspect: &&Listed| {
+            absent.contains(&suspect.id) && suspect.stands_for().is_none_or(|id| absent.contains(&id))
+        };
+        Ok(suspects.iter().filter(is_absent).map(|suspect| suspect.id).min())
     }
 
     async fn messages(

@@ -19,6 +19,8 @@ impl FailureKind {
                 | Self::ForumNeedsThreads
                 | Self::MissingMessageContentIntent
                 | Self::DceCannotReadMessage
+                | Self::HistoryHidden
+                | Self::OutputShort
         )
     }
 
