@@ -50,18 +50,21 @@ enum Concluded {
 }
 
 impl Conclusion<'_> {
-    /// Asks Discord, instead of starting DCE again, if DCE was through in an earlier attempt. `None`: DCE must start.
+    /// Asks Discord, instead of starting DCE again, if DCE was through in an earlier attempt and nothing must be read again.
+    /// `None`: DCE must start.
     pub(crate) async fn before_reading(
         self,
         lease: &mut Lease<'_>,
         report: &mut AttemptReport,
     ) -> Option<AttemptOutcome> {
-        if self.run.through.is_none() || self.context.discord.verifier().is_none() {
-            return None;
-        }
-        match self.unless_instructed(lease, Box::pin(self.conclude(None, report))).await {
-            Concluded::Ended(outcome) => return Some(outcome),
-            Concluded::Unread(_) => {}
+        self.run.through?;
+        // Messages that became visible late lie below the cursor: DCE must read them again, whatever is newest.
+        let may_be_complete = self.run.reread_from.is_none() && self.context.discord.verifier().is_some();
+        if may_be_complete
+            && let Concluded::Ended(outcome) =
+                self.unless_instructed(lease, Box::pin(self.conclude(None, report))).await
+        {
+            return Some(outcome);
         }
         report.through = false;
         let begun = transitions::begin_reading(&self.context.control, &self.run.fence).await;

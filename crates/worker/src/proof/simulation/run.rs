@@ -77,7 +77,7 @@ pub(super) struct Run {
     start: Option<Snowflake>,
     upper: Snowflake,
     pub(super) cursor: Option<Snowflake>,
-    reread_from: Option<Snowflake>,
+    pub(super) reread_from: Option<Snowflake>,
     /// Everything that any attempt has read.
     read: BTreeSet<Snowflake>,
     /// What of it is archived.
@@ -169,6 +169,11 @@ impl Run {
                 return Ok(Conclusion::Short);
             }
             self.cursor = cursor;
+            let is_forgotten = self.reread_from.filter(|late| !self.read.contains(late));
+            prop_assert!(
+                !channel.visible(at).any(|message| Some(message.id) == is_forgotten),
+                "{is_forgotten:?} was to be read again"
+            );
             self.check_proof(channel, &page, read, at)?;
             return Ok(Conclusion::Proven);
         }
