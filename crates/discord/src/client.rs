@@ -63,10 +63,10 @@ impl Client {
         let certificates =
             std::env::var_os("SSL_CERT_FILE").filter(|path| !path.is_empty()).map(PathBuf::from);
         Ok(Self {
-            base_url,
             authorization: Authorization::new(&token)?,
             allow_user_token,
-            http: Http::new(certificates.as_deref())?,
+            http: Http::new(&base_url, certificates.as_deref())?,
+            base_url,
             kind: OnceCell::new(),
             limits: Mutex::default(),
             invalid_requests: InvalidRequests::new(shared_by, Arc::new(Instant::now)),

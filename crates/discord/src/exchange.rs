@@ -1,5 +1,6 @@
 //! One request and its answer.
 
+use std::net::IpAddr;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -43,10 +44,13 @@ impl Reply {
 }
 
 impl Http {
-    /// `certificates` is the file of additional authorities. reqwest reads the proxy from `HTTPS_PROXY`.
+    /// For requests to `base`. `certificates` is the file of additional authorities. reqwest reads the proxy from
+    /// `HTTPS_PROXY`; it has no business on loopback.
     #[expect(clippy::disallowed_methods, reason = "its TLS is given below")]
-    pub(crate) fn new(certificates: Option<&Path>) -> Result<Self, SettingsError> {
-        reqwest::Client::builder()
+    pub(crate) fn new(base: &Url, certificates: Option<&Path>) -> Result<Self, SettingsError> {
+        let client = reqwest::Client::builder();
+        let client = if is_loopback(base) { client.no_proxy() } else { client };
+        client
             .tls_backend_preconfigured(tls::config(certificates)?)
             .user_agent(USER_AGENT)
             .connect_timeout(CONNECT_LIMIT)
@@ -94,6 +98,13 @@ impl Http {
     }
 }
 
+fn is_loopback(url: &Url) -> bool {
+    url.host_str().is_some_and(|host| {
+        let address = host.trim_start_matches('[').trim_end_matches(']');
+        host == "localhost" || address.parse().is_ok_and(|address: IpAddr| address.is_loopback())
+    })
+}
+
 /// The innermost error, such as "Connection refused" or an invalid certificate. The outer ones say that a request failed.
 fn cause(error: &reqwest::Error) -> String {
     let mut innermost: &dyn std::error::Error = error;
@@ -101,4 +112,23 @@ fn cause(error: &reqwest::Error) -> String {
         innermost = source;
     }
     innermost.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_this_machine_is_reached_without_the_proxy() {
+        for (url, expected) in [
+            ("http://127.0.0.1:8080/api/v10", true),
+            ("http://[::1]:8080", true),
+            ("http://localhost", true),
+            ("https://discord.com/api/v10", false),
+            ("http://127.example.com", false),
+            ("http://10.0.0.1", false),
+        ] {
+            assert_eq!(is_loopback(&url.parse().unwrap()), expected, "{url}");
+        }
+    }
 }

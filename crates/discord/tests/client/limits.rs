@@ -33,13 +33,13 @@ async fn a_used_up_bucket_is_waited_for_and_other_channels_are_not_held_up() {
 
 #[tokio::test]
 async fn a_block_of_the_address_holds_up_every_route() {
-    let blocked = Step::status(429, HTML).header("Retry-After", 600);
+    let blocked = Step::status(429, HTML).header("Retry-After", 60);
     let server = Server::start([blocked, Step::ok("[]")]).await;
     let client = client_of_bot(&server).await;
     for channel in [7, 8] {
         let error = ask(&client, Snowflake::new(channel), soon()).await.unwrap_err();
         let ErrorKind::RateLimited { retry_after } = error.kind() else { panic!("{error:?}") };
-        assert!(retry_after.as_secs() > 590);
+        assert!(retry_after.as_secs() > 50);
     }
     assert_eq!(server.paths().len(), 1);
 }
