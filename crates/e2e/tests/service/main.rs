@@ -16,6 +16,8 @@ mod limits;
 mod memory;
 mod outages;
 mod parallel;
+mod proof_outages;
+mod proof_setting;
 mod resume;
 mod secrets;
 mod shutdown;
