@@ -57,6 +57,16 @@ impl Document {
         Self { messages: messages.collect(), ..self.clone() }
     }
 
+    /// Makes a message the placeholder of a thread's starter in the parent channel.
+    pub(crate) fn make_placeholder(&mut self, number: usize, parent: &str, starter: u64) {
+        let kind = self.value(number)["type"].as_str().unwrap().to_owned();
+        self.edit(number, &format!("\"type\": \"{kind}\""), "\"type\": \"21\"");
+        let reference = format!(
+            r#""reference": {{ "type": "Default", "messageId": "{starter}", "channelId": "{parent}", "guildId": "1" }},"#
+        );
+        self.edit(number, "\"mentions\": ", &format!("{reference}\n      \"mentions\": "));
+    }
+
     /// A channel with the current messages of the document.
     pub(crate) fn channel(&self) -> Channel {
         let file = self.folder.path().join(format!("{}.json", uuid::Uuid::now_v7()));

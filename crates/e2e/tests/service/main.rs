@@ -21,6 +21,7 @@ mod proof_setting;
 mod resume;
 mod secrets;
 mod shutdown;
+mod starters;
 mod takeover;
 mod ties;
 mod token;

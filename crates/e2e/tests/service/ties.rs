@@ -1,14 +1,20 @@
 //! Messages of one millisecond, which Discord may list in any order: none is lost, none counts twice.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use dce_standin::scenario::{Attempt, Channel, Ending, Scenario};
+use dce_testkit::database::OwnServer;
+use dce_testkit::process::eventually;
+use dce_testkit::proxy::{Lost, Proxy};
 use dce_testkit::service::Service;
 use serde_json::{Value, json};
 use sqlx::PgPool;
 
 use crate::archive::stored;
 use crate::document::{CHANNEL, Document};
+
+const BOUND: Duration = Duration::from_secs(60);
 
 /// The millisecond of the first message.
 const BEGINNING: u64 = 299_692_000_000;
@@ -134,6 +140,32 @@ async fn a_message_that_is_listed_twice_in_its_millisecond_counts_once() {
 /// Whether an id is listed only once, so that only one content can be stored.
 fn stored_once(id: &str, ids: &[u64]) -> bool {
     ids.iter().filter(|listed| listed.to_string() == id).count() == 1
+}
+
+#[tokio::test]
+async fn a_message_that_is_read_again_counts_once_although_its_commit_has_no_answer() {
+    // All of one millisecond, the highest id first: whatever the second attempt inserts is below the cursor.
+    let ids: Vec<u64> = (0..40).rev().map(|low| id(0, low)).collect();
+    let document = Document::generated(40).renumbered(&ids);
+    let channel = document.channel().rate(6).attempt(Attempt::ends_after(1, Ending::Dropped));
+    let server = OwnServer::start().await;
+    let proxy = Proxy::start(server.socket()).await.unwrap();
+    let scenario = Scenario::new().channel(CHANNEL, channel);
+    let mut service = Service::api_only_on(&server.url(), server.pool(), &scenario, &[]).await;
+    let through_the_proxy = format!("postgres://postgres@127.0.0.1:{}/postgres", proxy.port());
+    service.add_worker(&[("DATABASE_URL", &through_the_proxy)]).await;
+    let job_id = service.export(&json!({ "channel_id": CHANNEL })).await;
+    let some_arrived = |export: &Value| export["message_count"].as_i64() > Some(2);
+    service.when(&job_id, "the second attempt inserts messages", some_arrived).await;
+    for lost in [Lost::Answer, Lost::Request, Lost::Answer, Lost::Answer] {
+        let before = proxy.commits_lost();
+        proxy.lose_commit(lost);
+        eventually(BOUND, "a COMMIT is lost", async || (proxy.commits_lost() > before).then_some(())).await;
+    }
+    let export = service.ended(&job_id).await;
+    assert_counts(&export, 40, 40);
+    assert_eq!(export["runs"][0]["attempt"], 2, "{export}");
+    assert_eq!(stored(&service.pool(), CHANNEL).await, document.messages());
 }
 
 #[tokio::test]

@@ -41,7 +41,7 @@ pub(super) enum Place {
     New,
     /// At or below the cursor.
     ReadAgain,
-    /// A thread's starter from below everything that was asked for.
+    /// A thread's starter from below everything that was asked for, or that was read.
     Starter,
     /// Read before by this attempt.
     Repeated,
@@ -67,7 +67,8 @@ impl MessageOrder {
     pub(super) fn place(&mut self, id: Snowflake) -> Place {
         if id == self.start.starter {
             let is_repeated = std::mem::replace(&mut self.has_starter, true);
-            if self.start.after.is_some_and(|after| id <= after) {
+            let is_below = |other: Option<&Snowflake>| other.is_some_and(|other| id < *other);
+            if self.start.after.is_some_and(|after| id <= after) || is_below(self.latest.first()) {
                 return if is_repeated { Place::Repeated } else { Place::Starter };
             }
         }
@@ -166,6 +167,14 @@ mod tests {
         assert_eq!(places(&mut order, &ids), [Place::Starter, Place::New, Place::Repeated, Place::New]);
         assert!(order.is_in_order() && order.has_starter());
         assert_eq!(order.latest(), [id(9, 0)]);
+    }
+
+    #[test]
+    fn a_starter_in_place_of_a_later_placeholder_is_no_disorder() {
+        let mut order = MessageOrder::new(START);
+        let ids = [id(8, 0), Snowflake::new(STARTER), id(9, 0)];
+        assert_eq!(places(&mut order, &ids), [Place::New, Place::Starter, Place::New]);
+        assert!(order.is_in_order() && order.has_starter());
     }
 
     #[test]

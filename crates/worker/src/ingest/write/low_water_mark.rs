@@ -194,7 +194,7 @@ mod tests {
     }
 
     proptest! {
-        /// Batch 0 is read again, the others are new; some of both bring messages from below the first cursor.
+        /// Batches commit in any order. Some insert a message from below the first cursor.
         #[test]
         fn inserted_messages_below_the_cursor_count_at_once_and_never_lower_it(
             order in Just((0..8_u64).collect::<Vec<_>>()).prop_shuffle(),
