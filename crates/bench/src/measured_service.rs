@@ -1,4 +1,4 @@
-//! The measured service: API, workers, stand-in, and a database on a durable Postgres.
+//! The measured service: API, workers, stand-in, a fake Discord, and a database on a durable Postgres.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, ensure};
 use dce_local::{Launch, PrivatePostgres, ServiceProcess, loopback_client};
 use dce_standin::scenario::{Scenario, ScenarioDir};
+use dce_testkit::discord::FakeDiscord;
 use dce_testkit::launch;
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
@@ -27,6 +28,7 @@ pub(crate) struct MeasuredService<'a> {
     pub(crate) postgres: &'a PrivatePostgres,
     pub(crate) pool: PgPool,
     pub(crate) scenario: ScenarioDir,
+    discord: FakeDiscord,
     /// For files of DCE and `psql`.
     pub(crate) directory: PathBuf,
     base: String,
@@ -55,14 +57,15 @@ impl<'a> MeasuredService<'a> {
         let mut api = launch::api(&url)?.start()?;
         let address = api.ready(PROCESS_LIMIT).await?;
         let scenario = ScenarioDir::create(scenario);
-        let worker = launch::worker(&url, &scenario, &directory.join("worker"))?;
-        let worker = start(&worker).await?;
+        let discord = FakeDiscord::start(scenario.dir())?;
+        let worker = start(&worker_launch(&url, &scenario, &discord, directory)?).await?;
         Ok(Self {
             postgres,
             pool: PgPool::connect(&postgres.url(DATABASE)).await?,
             base: format!("http://{address}"),
             client: loopback_client().build()?,
             scenario,
+            discord,
             directory: directory.to_owned(),
             worker,
             second_worker: None,
@@ -100,7 +103,7 @@ impl<'a> MeasuredService<'a> {
     }
 
     fn worker_launch(&self) -> anyhow::Result<Launch> {
-        Ok(launch::worker(&self.url(), &self.scenario, &self.directory.join("worker"))?)
+        worker_launch(&self.url(), &self.scenario, &self.discord, &self.directory)
     }
 
     /// The URL of the database.
@@ -225,6 +228,16 @@ impl<'a> MeasuredService<'a> {
         .await?;
         Ok(Completed { seen, attempt: Duration::from_secs_f64(attempt), inserted })
     }
+}
+
+fn worker_launch(
+    url: &str,
+    scenario: &ScenarioDir,
+    discord: &FakeDiscord,
+    directory: &Path,
+) -> anyhow::Result<Launch> {
+    let launch = launch::worker(url, scenario, &directory.join("worker"))?;
+    Ok(launch::with(launch, [("DISCORD_API_URL", discord.url())]))
 }
 
 async fn start(launch: &Launch) -> anyhow::Result<ServiceProcess> {

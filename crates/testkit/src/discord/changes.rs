@@ -24,6 +24,18 @@ pub(super) enum LastMessageId {
     Fixed(Snowflake),
 }
 
+/// What the bot may see of a channel.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Access {
+    #[default]
+    Full,
+    /// Read Message History is missing.
+    HistoryHidden,
+    /// The channel can be seen, its messages cannot.
+    MessagesForbidden,
+    Forbidden,
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Changes {
     pub(super) posted: BTreeMap<Snowflake, Post>,
@@ -31,12 +43,9 @@ pub(super) struct Changes {
     late: BTreeMap<Snowflake, Appears>,
     /// Place of a message among those of its millisecond, where it is not that of its id.
     ranks: BTreeMap<Snowflake, usize>,
-    /// Read Message History is missing.
-    pub(super) history_is_hidden: bool,
-    /// The channel cannot be seen.
-    pub(super) is_forbidden: bool,
-    /// The channel can be seen, its messages cannot.
-    pub(super) messages_are_forbidden: bool,
+    /// No page ends inside a millisecond.
+    pub(super) keeps_milliseconds_whole: bool,
+    pub(super) access: Access,
     pub(super) last_message_id: LastMessageId,
 }
 
@@ -44,6 +53,15 @@ impl Changes {
     pub(super) fn post(&mut self, post: Post) {
         self.deleted.remove(&post.id());
         self.posted.insert(post.id(), post);
+    }
+
+    /// Restricts the access to this, or grants full access again if it is restricted to this.
+    pub(super) fn restrict(&mut self, access: Access, restricts: bool) {
+        if restricts {
+            self.access = access;
+        } else if self.access == access {
+            self.access = Access::Full;
+        }
     }
 
     pub(super) fn delete(&mut self, id: Snowflake) {

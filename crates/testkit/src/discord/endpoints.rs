@@ -7,6 +7,7 @@ use dce_standin::snowflake::Snowflake;
 use serde_json::{Value, json};
 
 use super::answer::Answer;
+use super::changes::Access;
 use super::channels::ChannelInfo;
 use super::request::Request;
 use super::route::Route;
@@ -111,7 +112,7 @@ impl State {
 
     /// The channel as it can be seen, or the answer that says why it cannot.
     pub(super) fn visible_channel(&mut self, id: &str) -> io::Result<Result<CurrentChannel, Answer>> {
-        if self.changes(id).is_forbidden {
+        if self.changes(id).access == Access::Forbidden {
             return Ok(Err(Answer::missing_access()));
         }
         let Some(channel) = self.channel(id)? else { return Ok(Err(Answer::unknown_channel())) };

@@ -81,6 +81,15 @@ impl<'a> History<'a> {
         self.ascending(Snowflake(0)).map(|entry| entry.id().0).collect()
     }
 
+    /// All visible messages as DCE writes them, the lowest id first.
+    pub(super) fn dce_messages(&self, guild: &str) -> io::Result<Vec<Vec<u8>>> {
+        let read = |entry| {
+            let mut message = Vec::new();
+            self.read_dce(entry, guild, &mut message).map(|()| message)
+        };
+        self.ascending(Snowflake(0)).map(read).collect()
+    }
+
     fn newest(&self, below: Option<Snowflake>, limit: usize) -> Vec<Entry<'a>> {
         self.listed(self.descending(below), limit, true)
     }
@@ -105,6 +114,11 @@ impl<'a> History<'a> {
         page.sort_by_key(|entry| self.changes.place(entry.id()));
         if is_descending {
             page.reverse();
+        }
+        if self.changes.keeps_milliseconds_whole && page.len() > limit {
+            let last = page[limit].id().millisecond();
+            let whole = page.iter().position(|entry| entry.id().millisecond() == last).filter(|at| *at > 0);
+            page.truncate(whole.unwrap_or(limit));
         }
         page.truncate(limit);
         page
@@ -238,6 +252,9 @@ mod tests {
         assert_eq!(page(&changes, Position::After(Snowflake(0)), 2), [b, id(1, 0)]);
         assert_eq!(page(&changes, Position::After(Snowflake(b)), 2), [id(3, 0)]);
         assert_eq!(page(&changes, Position::Before(Snowflake(id(3, 0))), 1), [a]);
+        changes.keeps_milliseconds_whole = true;
+        assert_eq!(page(&changes, Position::After(Snowflake(0)), 2), [id(1, 0)]);
+        assert_eq!(page(&changes, Position::After(Snowflake(id(1, 0))), 2), [a, b]);
     }
 
     #[test]

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::answer::Answer;
 use super::api_message::{emoji_in_path, from_dce, parse_dce, user, without_content};
+use super::changes::Access;
 use super::endpoints::number;
 use super::history::{Entry, LARGEST_PAGE, Position};
 use super::request::Request;
@@ -26,7 +27,7 @@ impl State {
             refused => return Ok(refused),
         };
         let is_forbidden = channel.refusal == Some(Refusal::ForbiddenMessages);
-        Ok(if is_forbidden || self.changes(id).messages_are_forbidden {
+        Ok(if is_forbidden || self.changes(id).access == Access::MessagesForbidden {
             Err(Answer::missing_access())
         } else if channel.info.has_messages() {
             Ok(channel)
@@ -49,7 +50,7 @@ impl State {
         };
         let changes = self.changes(id);
         changes.count_request();
-        if changes.history_is_hidden {
+        if changes.access == Access::HistoryHidden {
             return Ok(Answer::raw_json(b"[]".to_vec()));
         }
         let page = self.history(&channel).page(position, limit);
@@ -71,7 +72,7 @@ impl State {
             Err(refused) => return Ok(refused),
         };
         let Some(id) = number(id) else { return Ok(Answer::invalid_query()) };
-        if self.changes(channel.info.id()).history_is_hidden {
+        if self.changes(channel.info.id()).access == Access::HistoryHidden {
             return Ok(Answer::missing_permissions());
         }
         let object = self.object(&channel, id)?;
@@ -121,7 +122,7 @@ impl State {
             Ok(channel) => channel,
             Err(refused) => return Ok(refused),
         };
-        if self.changes(channel.info.id()).history_is_hidden {
+        if self.changes(channel.info.id()).access == Access::HistoryHidden {
             return Ok(Answer::missing_permissions());
         }
         let (Some(id), Some(limit)) = (number(message), limit(request)) else {

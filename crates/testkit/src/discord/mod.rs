@@ -34,7 +34,7 @@ use dce_standin::snowflake::Snowflake;
 use tokio::runtime::{Builder, Runtime};
 
 use buckets::Buckets;
-use changes::{Changes, LastMessageId};
+use changes::{Access, Changes, LastMessageId};
 pub use fault::{Effect, Fault, Scope};
 pub use post::Post;
 pub use random_faults::RandomFaults;
@@ -176,17 +176,17 @@ impl FakeDiscord {
 impl FakeDiscord {
     /// Withdraws Read Message History, or grants it again: pages are empty, single messages are refused.
     pub fn hide_history(&self, channel: &str, is_hidden: bool) {
-        self.change(channel, |changes| changes.history_is_hidden = is_hidden);
+        self.change(channel, |changes| changes.restrict(Access::HistoryHidden, is_hidden));
     }
 
     /// Refuses the channel with 403, or admits it again.
     pub fn forbid(&self, channel: &str, is_forbidden: bool) {
-        self.change(channel, |changes| changes.is_forbidden = is_forbidden);
+        self.change(channel, |changes| changes.restrict(Access::Forbidden, is_forbidden));
     }
 
     /// Refuses the channel's messages with 403, or admits them again.
     pub fn forbid_messages(&self, channel: &str, are_forbidden: bool) {
-        self.change(channel, |changes| changes.messages_are_forbidden = are_forbidden);
+        self.change(channel, |changes| changes.restrict(Access::MessagesForbidden, are_forbidden));
     }
 
     /// Adds a message, or replaces the one of its id.
@@ -225,6 +225,11 @@ impl FakeDiscord {
         self.change(channel, |changes| changes.list_in_order(messages));
     }
 
+    /// Ends no page inside a millisecond, where a pair in the wrong order would be lost to everybody who pages forward.
+    pub fn keep_milliseconds_whole(&self, channel: &str) {
+        self.change(channel, |changes| changes.keeps_milliseconds_whole = true);
+    }
+
     /// Replaces the channel's `last_message_id`; by default it is that of the newest message, deleted or not.
     pub fn set_last_message_id(&self, channel: &str, id: Option<u64>) {
         let last = id.map_or(LastMessageId::Null, |id| LastMessageId::Fixed(Snowflake(id)));
@@ -236,6 +241,14 @@ impl FakeDiscord {
         let mut state = self.state();
         let found = state.channel(channel).ok().flatten();
         found.map_or_else(Vec::new, |channel| state.history(&channel).ids())
+    }
+
+    /// A channel's visible messages as DCE writes them, the lowest id first; none of a channel that the scenario lacks.
+    pub fn dce_messages(&self, channel: &str) -> io::Result<Vec<Vec<u8>>> {
+        let mut state = self.state();
+        let Some(channel) = state.channel(channel)? else { return Ok(Vec::new()) };
+        let guild = channel.info.guild_id().unwrap_or_default();
+        state.history(&channel).dce_messages(guild)
     }
 }
 

@@ -78,7 +78,7 @@ impl State {
         let usage = self.buckets.count(request.route.bucket(), request.at);
         let effects: Vec<_> = self.faults.iter_mut().filter_map(|fault| fault.effect_on(&request)).collect();
         // Every fault counts the request; the first one decides.
-        let effect = effects.first().copied().or_else(|| self.random_faults.as_mut()?.draw());
+        let effect = effects.first().copied().or_else(|| self.random_faults.as_mut()?.draw(&request));
         let mut answer = match effect {
             Some(effect) => effect.apply(|| self.regular_answer(&request, token, &usage)),
             None => self.regular_answer(&request, token, &usage),

@@ -2,6 +2,7 @@
 
 mod progress;
 mod report;
+mod sample_discord;
 mod source;
 
 use std::env;
@@ -55,8 +56,10 @@ pub(crate) async fn run(options: Options, interrupt: &mut Interrupt) -> anyhow::
     println!("{}", source.announcement());
 
     println!("\nStarting a private PostgreSQL, the API and a worker ...");
+    let discord = interrupt.or(source.discord()).await?;
     let mut stack = Stack::new(PrivatePostgres::temporary()?, Some(temporary));
-    let api = Api::new(interrupt.or(start(&mut stack, &source, &directory)).await?)?;
+    let environment = environment(&stack, source.variables(discord.as_ref()), &directory, free_port()?);
+    let api = Api::new(interrupt.or(start(&mut stack, &environment, &directory)).await?)?;
     let job_id = interrupt.or(export(&mut stack, &api, &source)).await?;
     report::messages(&stack.postgres, source.channel_id())?;
 
@@ -74,11 +77,14 @@ pub(crate) async fn run(options: Options, interrupt: &mut Interrupt) -> anyhow::
 }
 
 /// Starts API and worker; returns the API's base URL.
-async fn start(stack: &mut Stack, source: &Source, directory: &Path) -> anyhow::Result<String> {
-    let environment = environment(stack, source, directory, free_port()?);
+async fn start(
+    stack: &mut Stack,
+    environment: &[(String, String)],
+    directory: &Path,
+) -> anyhow::Result<String> {
     let launch = |program: Program| {
         let output = Output::File(directory.join(program.name()).with_extension("log"));
-        let launch = Launch::new(program, environment.clone())?;
+        let launch = Launch::new(program, environment.iter().cloned())?;
         let [directory, remove] = [Some(directory.to_owned()), Some(directory.to_owned())];
         anyhow::Ok(Launch { directory, remove, output, ..launch })
     };
@@ -87,7 +93,13 @@ async fn start(stack: &mut Stack, source: &Source, directory: &Path) -> anyhow::
     Ok(url)
 }
 
-fn environment(stack: &Stack, source: &Source, directory: &Path, port: u16) -> Vec<(String, String)> {
+/// The settings of API and worker; `of_source` are those that depend on what is exported.
+fn environment(
+    stack: &Stack,
+    of_source: Vec<(&'static str, String)>,
+    directory: &Path,
+    port: u16,
+) -> Vec<(String, String)> {
     let inherited = PASSED_ON.into_iter().filter_map(|name| Some((name.to_owned(), env::var(name).ok()?)));
     let own = [
         ("DATABASE_URL", stack.postgres.url("postgres")),
@@ -98,7 +110,7 @@ fn environment(stack: &Stack, source: &Source, directory: &Path, port: u16) -> V
         ("WORK_DIR", directory.join("work").to_string_lossy().into_owned()),
         ("DOTENV", "false".to_owned()),
     ];
-    let own = own.into_iter().chain(source.variables()).map(|(name, value)| (name.to_owned(), value));
+    let own = own.into_iter().chain(of_source).map(|(name, value)| (name.to_owned(), value));
     inherited.chain(own).collect()
 }
 

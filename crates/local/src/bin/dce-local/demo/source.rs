@@ -1,4 +1,4 @@
-//! The source of the demo's export: a channel of Discord, or a sample through the stand-in.
+//! The source of the demo's export: a channel of Discord, or a sample through the stand-in and a fake Discord.
 
 use std::env;
 use std::fs;
@@ -9,6 +9,8 @@ use anyhow::Context;
 use serde_json::json;
 
 use dce_local::built_program;
+
+use super::sample_discord::SampleDiscord;
 
 /// The sample's channel: an id as Discord makes them.
 const SAMPLE_CHANNEL: &str = "910000000000000000";
@@ -71,13 +73,29 @@ impl Source {
         }
     }
 
+    /// Starts what answers for Discord; none if Discord itself does.
+    pub(super) async fn discord(&self) -> anyhow::Result<Option<SampleDiscord>> {
+        match self {
+            Self::Discord { .. } => Ok(None),
+            Self::Sample { exporter, .. } => {
+                let directory = Path::new(exporter).parent().context("the sample has no directory")?;
+                SampleDiscord::start(directory).await.map(Some)
+            }
+        }
+    }
+
     /// The worker's settings for this source.
-    pub(super) fn variables(&self) -> [(&'static str, String); 2] {
+    pub(super) fn variables(&self, discord: Option<&SampleDiscord>) -> Vec<(&'static str, String)> {
         let (exporter, token) = match self {
             Self::Discord { exporter, token, .. } => (exporter, &**token),
             Self::Sample { exporter, .. } => (exporter, "the-sample-needs-no-token"),
         };
-        [("DCE_BIN", exporter.clone()), ("DISCORD_TOKEN", token.to_owned())]
+        let mut variables = vec![("DCE_BIN", exporter.clone()), ("DISCORD_TOKEN", token.to_owned())];
+        if let Some(discord) = discord {
+            variables.push(("DISCORD_API_URL", discord.url().to_owned()));
+            variables.push(("NO_PROXY", "127.0.0.1".to_owned())); // the inherited proxies do not reach it
+        }
+        variables
     }
 }
 
