@@ -4,7 +4,7 @@
 
 use bytes::{Buf, Bytes};
 use chrono::{DateTime, Utc};
-use dce_ingest::copy::batch::{Batch, COLUMNS, Origin, RowTooLarge, SealedBatch};
+use dce_ingest::copy::batch::{Batch, COLUMNS, InsertOnly, Origin, RowTooLarge, SealedBatch};
 use dce_ingest::message::columns::Message;
 use dce_snowflake::Snowflake;
 use proptest::prelude::*;
@@ -109,6 +109,39 @@ fn each_field_of_a_message_is_in_its_column() {
     assert_eq!(time(row, "timestamp").unwrap().to_rfc3339(), "2024-07-03T09:46:40+00:00");
     for name in ["author_id", "author_name", "content", "attachments", "embeds", "exported_at"] {
         assert_eq!(column(row, name), None, "{name}");
+    }
+}
+
+#[test]
+fn rows_that_replace_nothing_count_apart_from_the_others() {
+    let push_only = |batch: &mut Batch, id: u64, kind: InsertOnly| {
+        let json = message(id, "2024-01-02T00:00:00Z");
+        batch.push_insert_only(&Message::parse(&json).unwrap(), kind, 1, 0, 50).unwrap();
+    };
+    for (starter_counts, messages) in [(true, 2), (false, 1)] {
+        let mut batch = Batch::new(&origin(), 1024);
+        push_only(&mut batch, 5, InsertOnly::Starter { counts: starter_counts });
+        push_only(&mut batch, 70, InsertOnly::ReadAgain);
+        push(&mut batch, &message(80, "2024-01-03T00:00:00Z"), 0, 100);
+        let batch = batch.seal();
+        assert_eq!(rows(&batch).len(), 3, "all of them are rows");
+        assert_eq!((batch.starter(), batch.summary().messages), (Some(0), messages));
+        let span = batch.summary().span.unwrap();
+        assert_eq!((span.lowest_id.get(), span.highest_id.get()), (80, 80));
+        let is = |what: fn(&SealedBatch, usize) -> bool| [0, 1, 2].map(|index| what(&batch, index));
+        assert_eq!(is(SealedBatch::is_insert_only), [true, true, false]);
+        assert_eq!(is(SealedBatch::is_counted), [starter_counts, false, true]);
+        assert_eq!(is(|batch, index| batch.if_inserted(index).is_some()), [false, true, false]);
+
+        let mut inserted = batch.summary().clone();
+        inserted.merge(batch.if_inserted(1).unwrap());
+        let repaired = 1 + u64::from(starter_counts);
+        assert_eq!((inserted.messages, inserted.repaired_messages), (messages + 1, repaired));
+        let span = inserted.span.unwrap();
+        assert_eq!((span.lowest_id.get(), span.highest_id.get()), (70, 80));
+
+        let recycled = batch.recycle().seal();
+        assert!(recycled.starter().is_none() && !recycled.is_insert_only(0));
     }
 }
 

@@ -40,8 +40,8 @@ impl Thread {
             .channel(THREAD.to_string(), thread)
     }
 
-    /// Between the starter and the placeholder.
-    fn start_at(&self) -> String {
+    /// A time between the starter and the placeholder.
+    fn start_at() -> String {
         (Snowflake::new(THREAD).time() + chrono::TimeDelta::seconds(5)).to_rfc3339()
     }
 
@@ -88,7 +88,7 @@ async fn a_starter_from_below_the_window_counts_once_and_does_not_move_the_first
             channel.attempt(Attempt::ends_after(*after, Ending::Dropped))
         });
         let service = Service::start(&thread.scenario(DceVersion::V2_48, channel)).await;
-        let window = json!({ "start_at": thread.start_at() });
+        let window = json!({ "start_at": Thread::start_at() });
         let export = export(&service, &window).await;
         assert_counts(&export, REPLIES + 1, REPLIES + 1);
         let run = &export["runs"][0];
@@ -120,7 +120,7 @@ async fn placeholder_and_starter_are_not_missing_while_the_other_is_read() {
         options["on_conflict"] = "update".into();
         export(&service, &options).await
     };
-    let window = json!({ "start_at": thread.start_at() });
+    let window = json!({ "start_at": Thread::start_at() });
     assert_counts(&update(DceVersion::V2_48, &thread, &json!({})).await, REPLIES + 1, 1);
     assert_eq!(missing(&service).await, BTreeSet::new(), "the placeholder stays");
     assert_counts(&update(DceVersion::V2_48, &thread, &window).await, REPLIES + 1, 0);
