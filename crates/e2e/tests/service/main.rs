@@ -11,6 +11,7 @@ mod documents;
 mod endings;
 mod erasure;
 mod failures;
+mod false_proofs;
 mod fenced;
 mod limits;
 mod memory;
