@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
 # Fuzzes the parsers of foreign input: DCE's documents and stderr, clients' requests. Stable Rust is enough.
 # Usage: scripts/fuzz.sh [SECONDS per target, default 60] [TARGET...]
-# Targets: framing, structured_framing, stderr, request. Only the code of the chosen targets is built.
+# Targets: framing, structured_framing, stderr, request, filter. Only the code of the chosen targets is built.
 # Installs nothing. Failing inputs are saved in fuzz/artifacts, inputs that reach new code in fuzz/corpus.
 set -euo pipefail
 cd "$(dirname "$0")/../fuzz"
 PATH=$PATH:$HOME/.cargo/bin
 
 seconds=${1:-60}
-targets=(framing structured_framing stderr request)
+targets=(framing structured_framing stderr request filter)
 [ $# -lt 2 ] || targets=("${@:2}")
 case $seconds in
 '' | *[!0-9]* | 0) echo "usage: scripts/fuzz.sh [SECONDS per target] [TARGET...]" >&2 && exit 2 ;;
@@ -30,7 +30,7 @@ seed() {
 }
 
 seeds() {
-    mkdir -p corpus/{framing,structured_framing,stderr,request}
+    mkdir -p corpus/{framing,structured_framing,stderr,request,filter}
     local files=() file
     for file in ../crates/standin/recordings{,-2.48}/*/out/*.json; do
         # Large recordings repeat the small ones and slow the fuzzer down.
@@ -45,6 +45,12 @@ seeds() {
         number=$((number + 1))
         printf '1%s' "$body" >"corpus/request/body-$number"
     done
+    local filter
+    number=0
+    while read -r filter; do
+        number=$((number + 1))
+        printf '%s\nsee **https://discord.gg/a** `max`' "$filter" >"corpus/filter/recorded-$number"
+    done < <(sed -n 's/^{"filter": "\(.*\)", ".*/\1/p' ../crates/filter/tests/fixtures/filters.jsonl)
 }
 
 # The same instrumentation as cargo-fuzz. It needs a --target, or build scripts would be instrumented, too.

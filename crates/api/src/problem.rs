@@ -78,6 +78,8 @@ problems! {
     NothingToRetry = "nothing_to_retry", CONFLICT, "There is nothing to retry";
     BodyTooLarge = "body_too_large", PAYLOAD_TOO_LARGE, "The body is too large";
     UnsupportedMediaType = "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE, "The body must be JSON";
+    /// The request is otherwise valid but has a filter with a syntax error.
+    InvalidFilter = "invalid_filter", UNPROCESSABLE_ENTITY, "The filter is not valid";
     /// Fields or parameters are wrong; `errors` lists all of them.
     ValidationFailed = "validation_failed", UNPROCESSABLE_ENTITY, "The request is not valid";
     IdempotencyKeyReused = "idempotency_key_reused", UNPROCESSABLE_ENTITY, "The Idempotency-Key was used for another request";
@@ -218,6 +220,9 @@ impl From<Vec<Fault>> for Problem {
             [only] if only.code == FaultCode::UnsupportedFormat => {
                 Self::new(Code::UnsupportedFormat, format!("`format` {}.", only.detail))
             }
+            [only] if only.code == FaultCode::InvalidFilter => {
+                Self::new(Code::InvalidFilter, format!("`filter` has an error at {}.", only.detail))
+            }
             [_] => Self::new(Code::ValidationFailed, "The request has one error: see `errors`."),
             _ => Self::new(Code::ValidationFailed, "The request has several errors: see `errors`."),
         };
@@ -305,6 +310,14 @@ mod tests {
         for code in Code::ALL {
             assert!(page.contains(&format!("\n### {}\n", code.as_str())), "{code:?}");
         }
+    }
+
+    #[test]
+    fn a_bad_filter_has_a_code_of_its_own_unless_there_are_other_faults() {
+        let filter = || Fault::in_field("filter", FaultCode::InvalidFilter, "column 6: …");
+        let other = Fault::in_field("media", FaultCode::NotAvailable, "not yet");
+        assert_eq!(Problem::from(vec![filter()]).code, Code::InvalidFilter);
+        assert_eq!(Problem::from(vec![filter(), other]).code, Code::ValidationFailed);
     }
 
     #[test]

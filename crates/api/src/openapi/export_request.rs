@@ -48,8 +48,8 @@ pub(super) fn schema() -> Value {
             },
             "filter": {
                 "type": ["string", "null"], "minLength": 1, "maxLength": 1000, "examples": ["from:birch has:link"],
-                "description": "A message filter in DiscordChatExporter's syntax. It must not be blank, contain control characters, \
-                                or begin like an option (`-x`, `--x`; use `~` to negate)."
+                "description": "Only messages that match this filter, in DiscordChatExporter's language. It must not be blank or \
+                                contain control characters."
             },
             "on_conflict": {
                 "enum": ["ignore", "update", null], "default": "ignore",

@@ -7,6 +7,7 @@ use dce_core::ids::Snowflake;
 use dce_core::store::reading::messages::{
     Bound, Column, Has, MessageFilters, PageReader, PageStart, Position, SortOrder, Source,
 };
+use dce_filter::Filter;
 use serde::{Deserialize, Serialize};
 use utoipa::IntoParams;
 
@@ -118,6 +119,7 @@ impl Parameters {
             author_id: query.id("author_id"),
             text: query.text("q", MAX_TEXT),
             has: query.choices("has", &HAS),
+            export_filter: None,
         };
         let mut columns = query.choices("fields", &Column::ALL.map(|column| (column.name(), column)));
         if columns.is_empty() {
@@ -125,6 +127,13 @@ impl Parameters {
         }
         let start = start(query, order);
         Self { format, limit, columns, filters, order, start }
+    }
+
+    /// Restricts the request to messages that match the filter of their export.
+    #[must_use]
+    pub fn matching(mut self, filter: Option<Filter>) -> Self {
+        self.filters.export_filter = filter;
+        self
     }
 
     /// Whether the request is for the first page.

@@ -3,7 +3,7 @@
 use actix_web::{HttpRequest, HttpResponse, web};
 use dce_core::ids::Snowflake;
 use dce_core::store::reading;
-use dce_core::store::reading::messages::{self, Row};
+use dce_core::store::reading::messages::{self, ExportSources, Row};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
@@ -55,7 +55,8 @@ pub(super) struct Messages {
     /// In the requested order; messages with the same time are ordered by id.
     messages: Vec<Message>,
     /// Cursor of the next page; null on the last one. A page can have fewer messages than `limit`, even none, and still be
-    /// followed by another one: it ends early at 8 MB or after a search of 5 s.
+    /// followed by another one: it ends early at 8 MB, after a search of 5 s, or after 10,000 messages of which few match the
+    /// filter of the export.
     next_cursor: Option<String>,
 }
 
@@ -90,7 +91,8 @@ pub(super) async fn of_channel(
 /// Read the messages of an export
 ///
 /// For each run of the export, the messages of its channel from the first to the last one that the run has read, whichever
-/// export inserted them; channel after channel. While the export runs, their number grows.
+/// export inserted them; channel after channel. If the export has a filter, only messages that match it. While the export
+/// runs, their number grows.
 #[utoipa::path(get, path = "/exports/{job_id}/messages", tag = "archive",
     params(parameters::MessageQuery),
     responses(
@@ -107,9 +109,9 @@ pub(super) async fn of_export(
     state: web::Data<AppState>,
 ) -> Result<HttpResponse, Problem> {
     let parameters = Parameters::read(&request)?;
-    let sources = in_time(messages::export_sources(&state.pool, job_id)).await?;
-    let sources = sources.ok_or_else(job_id::not_found)?;
-    Ok(read(&request, &parameters, sources, &state.archive).await?.response)
+    let found = in_time(messages::export_sources(&state.pool, job_id)).await?;
+    let ExportSources { sources, filter } = found.ok_or_else(job_id::not_found)?;
+    Ok(read(&request, &parameters.matching(filter), sources, &state.archive).await?.response)
 }
 
 /// Get a message

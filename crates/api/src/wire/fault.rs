@@ -13,6 +13,9 @@ body! {
         location: Location = fault.location.into(),
         /// The kind of error.
         code: FaultCode = fault.code.into(),
+        /// In a filter: the character that the error is at, from 1; at the end of the filter, its length + 1.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        column: Option<usize>,
         /// What is wrong, and the remedy.
         detail: String,
     }
@@ -63,7 +66,7 @@ codes! {
     /// The kind of error, for programs.
     FaultCode from request::FaultCode {
         Required UnknownField UnknownParameter Repeated WrongType InvalidValue NotAvailable Conflict InvalidId TooShort TooLong
-        InvalidTime MissingOffset OutOfRange UnsupportedFormat ControlCharacter LooksLikeOption
+        InvalidTime MissingOffset OutOfRange UnsupportedFormat ControlCharacter InvalidFilter
     }
 }
 
@@ -79,6 +82,14 @@ mod tests {
         assert_eq!(
             serde_json::to_value(Fault::from(fault)).unwrap(),
             json!({ "pointer": "/start_at", "code": "missing_offset", "detail": "has no offset" })
+        );
+        let fault = request::Fault {
+            column: Some(6),
+            ..request::Fault::in_field("filter", request::FaultCode::InvalidFilter, "column 6: …")
+        };
+        assert_eq!(
+            serde_json::to_value(Fault::from(fault)).unwrap(),
+            json!({ "pointer": "/filter", "code": "invalid_filter", "column": 6, "detail": "column 6: …" })
         );
         let fault = request::Fault::in_header("Idempotency-Key", request::FaultCode::NotAvailable, "not yet");
         assert_eq!(serde_json::to_value(Fault::from(fault)).unwrap()["header"], "Idempotency-Key");

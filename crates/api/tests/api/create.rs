@@ -95,6 +95,7 @@ async fn a_refused_request_stores_nothing() {
         (json!({ "channel_id": CHANNEL, "format": "Csv" }), 400, "unsupported_format"),
         (json!({}), 422, "validation_failed"),
         (json!({ "channel_id": CHANNEL, "end_at": "2024-07-03" }), 422, "validation_failed"),
+        (json!({ "channel_id": CHANNEL, "filter": "from:(" }), 422, "invalid_filter"),
         (json!({ "channel_ids": [CHANNEL, "1"] }), 403, "channel_not_allowed"),
     ];
     for (body, status, code) in &refused {
@@ -105,6 +106,19 @@ async fn a_refused_request_stores_nothing() {
 }
 
 #[tokio::test]
+async fn a_bad_filter_is_reported_with_the_column_of_its_mistake() {
+    let api = Api::start(&[]).await;
+    let answer = api.post(&json!({ "channel_id": CHANNEL, "filter": "from:(" })).await;
+    answer.assert_problem(422, "invalid_filter");
+    let errors = answer.body["errors"].as_array().unwrap();
+    assert_eq!(errors.len(), 1, "{errors:?}");
+    assert_eq!((&errors[0]["pointer"], &errors[0]["column"]), (&json!("/filter"), &json!(6)));
+    assert!(errors[0]["detail"].as_str().unwrap().contains("a value must follow `from:`"), "{errors:?}");
+    let accepted = api.post(&json!({ "channel_id": CHANNEL, "filter": "-from:bot " })).await;
+    assert_eq!(accepted.status, 202, "a negation is no option");
+}
+
+#[tokio::test]
 async fn all_faults_are_reported_at_once() {
     let api = Api::start(&[]).await;
     let body = json!({
@@ -112,7 +126,7 @@ async fn all_faults_are_reported_at_once() {
         "start_at": "2024-07-03T09:50:40",
         "format": "HtmlDark",
         "include_threads": "all",
-        "filter": "--media",
+        "filter": "from:(",
         "colour": "blue",
     });
     let answer = api.post(&body).await;
@@ -122,7 +136,7 @@ async fn all_faults_are_reported_at_once() {
         [
             ("/channel_id", "wrong_type"),
             ("/colour", "unknown_field"),
-            ("/filter", "looks_like_option"),
+            ("/filter", "invalid_filter"),
             ("/format", "unsupported_format"),
             ("/include_threads", "not_available"),
             ("/start_at", "missing_offset"),

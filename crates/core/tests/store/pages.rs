@@ -9,6 +9,7 @@ use dce_core::store::reading::messages::{
     Bound, Column, MessageFilters, PageLimits, PageReader, PageStart, Sessions, SortOrder, Source, Value,
     channel_source,
 };
+use dce_filter::Filter;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
@@ -228,7 +229,8 @@ async fn added_messages_neither_repeat_nor_hide_others() {
 const MANY: &str = r#"INSERT INTO messages (channel_id, message_id, author_id, content, "timestamp", raw)
     SELECT '1', (1000000000000000000 - 30000 + n)::text, (n % 1000)::text,
            CASE n % 1000 WHEN 7 THEN 'a NEEDLE 길드 100%' ELSE 'hay' END,
-           '2022-07-22T11:22:59Z'::timestamptz + make_interval(secs => greatest(0, n - 30000) / 1000.0), '{}'
+           '2022-07-22T11:22:59Z'::timestamptz + make_interval(secs => greatest(0, n - 30000) / 1000.0),
+           jsonb_build_object('content', CASE n % 1000 WHEN 7 THEN 'a NEEDLE 길드 100%' ELSE 'hay' END)
       FROM generate_series(1, 60000) n"#;
 
 #[tokio::test]
@@ -264,6 +266,47 @@ async fn rare_matches_are_found_with_and_without_an_index() {
         let nothing = MessageFilters { text: Some("N%EEDLE_".into()), ..MessageFilters::default() };
         assert_eq!(walk(&sessions, &sources, &nothing, SortOrder::Asc, pages_of(5)).await, []);
     }
+}
+
+#[tokio::test]
+async fn the_filter_of_an_export_leaves_its_matches_and_a_page_reads_ten_thousand_rows() {
+    let store = Store::new().await;
+    store.execute(MANY).await;
+    let sessions = sessions(&store);
+    let sources = channel_source(Snowflake::new(1));
+    let rare: Vec<u64> =
+        (1..=60_000).filter(|n| n % 1000 == 7).map(|n| NINETEEN_DIGITS - 30_000 + n).collect();
+    let filter = |text| Some(Filter::parse(text).unwrap());
+    let needle = MessageFilters { export_filter: filter("needle"), ..MessageFilters::default() };
+    for order in [SortOrder::Asc, SortOrder::Desc] {
+        for filters in [needle.clone(), MessageFilters { text: Some("eedle".into()), ..needle.clone() }] {
+            for rows in [1, 7, 1000] {
+                let all = walk(&sessions, &sources, &filters, order, pages_of(rows)).await;
+                let mut ids: Vec<u64> = all.into_iter().map(|(_, id)| id.get()).collect();
+                if order == SortOrder::Desc {
+                    ids.reverse();
+                }
+                assert_eq!(ids, rare, "{filters:?} {order:?} by {rows}");
+            }
+        }
+    }
+    let columns = vec![Column::ChannelId, Column::MessageId];
+    for checks_for_more in [true, false] {
+        let limits = PageLimits { checks_for_more, ..pages_of(1000) };
+        let mut reader =
+            PageReader::new(sources.clone(), needle.clone(), SortOrder::Asc, columns.clone(), None).unwrap();
+        let mut sizes = Vec::new();
+        loop {
+            let (messages, next) = page(&sessions, &mut reader, limits).await;
+            sizes.push(messages.len());
+            if next.is_none() {
+                break;
+            }
+        }
+        assert_eq!(sizes, [10, 10, 10, 10, 10, 10, 0], "the last page finds the end");
+    }
+    let nothing = MessageFilters { export_filter: filter("~hay ~needle"), ..MessageFilters::default() };
+    assert_eq!(walk(&sessions, &sources, &nothing, SortOrder::Asc, pages_of(5)).await, []);
 }
 
 #[tokio::test]

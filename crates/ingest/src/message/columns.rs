@@ -21,6 +21,8 @@ pub struct Message<'a> {
     pub author_id: Option<Cow<'a, str>>,
     /// The author's name at the time of the export, not of the message.
     pub author_name: Option<Cow<'a, str>>,
+    /// JSON object.
+    pub author: Option<&'a str>,
     /// JSON array.
     pub attachments: Option<&'a str>,
     /// JSON array.
@@ -36,6 +38,8 @@ pub struct Message<'a> {
     pub stickers: Option<&'a str>,
     /// JSON array.
     pub reactions: Option<&'a str>,
+    /// JSON array of users.
+    pub mentions: Option<&'a str>,
     /// The forwarded message (DCE 2.47 and later).
     pub forwarded: Option<&'a str>,
     /// The message that this one replies or refers to: a JSON object.
@@ -97,6 +101,7 @@ struct Fields<'a> {
     is_pinned: Option<&'a str>,
     stickers: Option<&'a str>,
     reactions: Option<&'a str>,
+    mentions: Option<&'a str>,
     forwarded: Option<&'a str>,
     reference: Option<&'a str>,
 }
@@ -115,6 +120,7 @@ impl<'a> Fields<'a> {
             "isPinned" => &mut self.is_pinned,
             "stickers" => &mut self.stickers,
             "reactions" => &mut self.reactions,
+            "mentions" => &mut self.mentions,
             "forwardedMessage" => &mut self.forwarded,
             "reference" => &mut self.reference,
             _ => return,
@@ -137,6 +143,7 @@ impl<'a> Fields<'a> {
             content: optional(fields.content, string).ok_or(wrong("content"))?,
             author_id: author.id,
             author_name: author.name,
+            author: fields.author,
             attachments: fields.attachments,
             embeds: fields.embeds,
             kind: fields.kind,
@@ -145,6 +152,7 @@ impl<'a> Fields<'a> {
             is_pinned: fields.is_pinned == Some("true"),
             stickers: fields.stickers,
             reactions: fields.reactions,
+            mentions: fields.mentions,
             forwarded: fields.forwarded,
             reference: fields.reference,
             raw: json,

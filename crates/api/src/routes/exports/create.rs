@@ -50,7 +50,7 @@ const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
                            "links": { "self": "/exports/01990f3e-6a3b-7c51-9e54-1f2a3b4c5d6e" } })),
         (status = 400, description = "`unsupported_format`, `idempotency_key_malformed`"),
         (status = 403, description = "`channel_not_allowed`"),
-        (status = 422, description = "`validation_failed`, `idempotency_key_reused`"),
+        (status = 422, description = "`validation_failed`, `invalid_filter`, `idempotency_key_reused`"),
         (status = 429, description = "`rate_limit_exceeded`"),
     ))]
 pub(in crate::routes) async fn create(

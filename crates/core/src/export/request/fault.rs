@@ -36,14 +36,16 @@ pub enum FaultCode {
     OutOfRange,
     UnsupportedFormat,
     ControlCharacter,
-    /// Text that `DiscordChatExporter` would take for one of its options.
-    LooksLikeOption,
+    /// A filter with a syntax error.
+    InvalidFilter,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
     pub location: Location,
     pub code: FaultCode,
+    /// The character of the text that the mistake is at, from 1.
+    pub column: Option<usize>,
     /// The mistake and its correction, in one or two sentences.
     pub detail: String,
 }
@@ -52,19 +54,21 @@ impl Fault {
     /// A mistake in a field of the body.
     pub fn in_field(name: &str, code: FaultCode, detail: impl Into<String>) -> Self {
         let pointer = format!("/{}", name.replace('~', "~0").replace('/', "~1"));
-        Self { location: Location::Pointer(pointer), code, detail: detail.into() }
+        Self { location: Location::Pointer(pointer), code, column: None, detail: detail.into() }
     }
 
     /// A mistake in an element of an array.
     pub fn in_element(name: &str, index: usize, code: FaultCode, detail: impl Into<String>) -> Self {
-        Self { location: Location::Pointer(format!("/{name}/{index}")), code, detail: detail.into() }
+        let pointer = format!("/{name}/{index}");
+        Self { location: Location::Pointer(pointer), code, column: None, detail: detail.into() }
     }
 
     pub fn in_parameter(name: &str, code: FaultCode, detail: impl Into<String>) -> Self {
-        Self { location: Location::Parameter(name.to_owned()), code, detail: detail.into() }
+        let location = Location::Parameter(name.to_owned());
+        Self { location, code, column: None, detail: detail.into() }
     }
 
     pub fn in_header(name: &'static str, code: FaultCode, detail: impl Into<String>) -> Self {
-        Self { location: Location::Header(name), code, detail: detail.into() }
+        Self { location: Location::Header(name), code, column: None, detail: detail.into() }
     }
 }

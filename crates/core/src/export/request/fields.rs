@@ -1,6 +1,7 @@
 //! The fields of the body of `POST /exports`.
 
 use chrono::{DateTime, Utc};
+use dce_filter::Filter;
 use serde_json::{Map, Value};
 
 use super::fault::{Fault, FaultCode};
@@ -148,9 +149,13 @@ impl<'a> Fields<'a> {
     }
 
     pub(super) fn filter(&mut self) -> Option<String> {
-        let text = self.string("filter")?;
-        if let Err((code, detail)) = check_filter(text) {
-            self.fault("filter", code, detail);
+        const NAME: &str = "filter";
+        let text = self.string(NAME)?;
+        if let Err((code, detail)) = check_text(text) {
+            self.fault(NAME, code, detail);
+        } else if let Err(error) = Filter::parse(text) {
+            let fault = Fault::in_field(NAME, FaultCode::InvalidFilter, error.to_string());
+            self.push(Fault { column: Some(error.column), ..fault });
         }
         Some(text.to_owned())
     }
@@ -195,7 +200,8 @@ fn channel(value: &Value) -> Result<Snowflake, (FaultCode, String)> {
     }
 }
 
-fn check_filter(text: &str) -> Result<(), (FaultCode, String)> {
+/// Checks what does not depend on the language of filters.
+fn check_text(text: &str) -> Result<(), (FaultCode, String)> {
     if text.trim().is_empty() {
         return Err((FaultCode::TooShort, "must not be blank: omit it to export all messages".into()));
     }
@@ -208,14 +214,6 @@ fn check_filter(text: &str) -> Result<(), (FaultCode, String)> {
         return Err((
             FaultCode::ControlCharacter,
             "must not contain control characters or line breaks".into(),
-        ));
-    }
-    // DCE 2.47 takes any argument that begins like this for an option, wherever it stands (docs/dce.md).
-    let name = text.strip_prefix("--").or_else(|| text.strip_prefix('-'));
-    if name.is_some_and(|name| name.starts_with(char::is_alphabetic)) {
-        return Err((
-            FaultCode::LooksLikeOption,
-            "must not look like an option: write ~ instead of - to negate, such as ~from:bot".into(),
         ));
     }
     Ok(())

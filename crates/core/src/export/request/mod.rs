@@ -30,7 +30,7 @@ pub struct ExportRequest {
     pub end_at: Option<DateTime<Utc>>,
     /// Whether DCE replaces mentions and markup by readable text.
     pub markdown: bool,
-    /// In DCE's language. Never a text that DCE would take for an option.
+    /// In DCE's language; [`dce_filter::Filter`] can parse it.
     pub filter: Option<String>,
     pub on_conflict: OnConflict,
     /// Whether an update keeps the version that it replaces; only with [`OnConflict::Update`].

@@ -91,6 +91,15 @@ impl<'r> Row<'r> {
         Self { row, columns }
     }
 
+    /// The JSON of a column that was selected after the others.
+    pub(super) fn json_after_columns(&self) -> Result<&'r str, StoreError> {
+        let value = self.row.try_get_raw(POSITION_COLUMNS + self.columns.len())?;
+        match read(Column::Raw, value).map_err(sqlx::Error::Decode)? {
+            Value::Json(json) => Ok(json),
+            _ => Ok(""),
+        }
+    }
+
     pub(super) fn position(&self) -> sqlx::Result<Position> {
         let id: &str = self.row.try_get(1)?;
         let message_id: Snowflake = id.parse().map_err(|error| sqlx::Error::Decode(Box::new(error)))?;

@@ -16,4 +16,4 @@ pub use columns::{Column, Row, Value};
 pub use page_reader::{Page, PageLimits, PageReader, RowSink, read_message};
 pub use query::{Bound, Has, MessageFilters, PageStart, Position, SortOrder};
 pub use sessions::Sessions;
-pub use sources::{Source, channel_source, export_sources};
+pub use sources::{ExportSources, Source, channel_source, export_sources};

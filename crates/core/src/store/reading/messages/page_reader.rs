@@ -2,12 +2,13 @@
 //!
 //! If an index contains all conditions, a page is one statement. Otherwise channels are scanned in windows of so many
 //! messages, each of which takes little time; matches so rare that an index on the text finds them sooner are searched
-//! there.
+//! there. An export's filter is applied to the rows that come: no index knows it.
 
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
+use dce_filter::Message;
 use sqlx::postgres::PgRow;
 use sqlx::{Postgres, QueryBuilder, Row as _};
 
@@ -25,6 +26,10 @@ use crate::store::StoreError;
 const FIRST_WINDOW: i64 = 20_000;
 /// Limits of a window's size.
 const WINDOWS: std::ops::RangeInclusive<i64> = 1_000..=80_000;
+/// Rows that a page reads at most to apply an export's filter.
+const MAX_ROWS_READ: u32 = 10_000;
+/// Rows of one statement whose rows are filtered: a page that is full soon has read few for nothing.
+const FILTERED_ROWS: u32 = 1_000;
 /// If a window takes less, the next one is four times as large.
 const SHORT: Duration = Duration::from_millis(100);
 /// If a window takes more, the next one is a quarter of its size.
@@ -78,12 +83,16 @@ enum Step {
     Full,
     /// The bounds of the statement contain no further match.
     Exhausted,
+    /// The statement has read as many rows as it may; the next one continues after them.
+    More,
 }
 
 /// The page being read.
 struct PageInProgress<'t> {
     limits: PageLimits,
     rows: u32,
+    /// Rows to which the export's filter was applied.
+    read: u32,
     bytes: usize,
     sink: &'t mut RowSink<'t>,
 }
@@ -127,7 +136,7 @@ impl PageReader {
     ) -> Result<Page, StoreError> {
         let began = Instant::now();
         let mut session = sessions.acquire().await?;
-        let mut page = PageInProgress { limits, rows: 0, bytes: 0, sink };
+        let mut page = PageInProgress { limits, rows: 0, read: 0, bytes: 0, sink };
         loop {
             let Some(range) = self.range(&mut session).await? else {
                 return Ok(Page { rows: page.rows, next: None });
@@ -141,7 +150,7 @@ impl PageReader {
                 }
                 step
             };
-            let is_over = step == Step::Full || began.elapsed() >= limits.time;
+            let is_over = step == Step::Full || page.read >= MAX_ROWS_READ || began.elapsed() >= limits.time;
             if is_over && self.next.is_some() {
                 return Ok(Page { rows: page.rows, next: self.next });
             }
@@ -194,7 +203,7 @@ impl PageReader {
         };
         let before = page.rows;
         let step = self.read(session, bounded, page, statement::page).await?;
-        if step == Step::Full {
+        if step != Step::Exhausted {
             return Ok(step);
         }
         self.advance(range.channel_id, Position::end_of(end, self.order));
@@ -222,18 +231,34 @@ impl PageReader {
         page: &mut PageInProgress<'_>,
         statement: fn(&KeyRange, &MessageFilters, SortOrder, &[Column], i64) -> QueryBuilder<Postgres>,
     ) -> Result<Step, StoreError> {
-        let ahead = i64::from(page.limits.checks_for_more);
-        let wanted = i64::from(page.limits.rows - page.rows) + ahead;
-        let mut sql = statement(&range, &self.filters, self.order, &self.columns, wanted);
         let columns = std::mem::take(&mut self.columns);
-        let mut has_more = false;
+        let filter = self.filters.export_filter.take();
+        let wanted = if filter.is_some() {
+            FILTERED_ROWS.min(MAX_ROWS_READ.saturating_sub(page.read))
+        } else {
+            (page.limits.rows - page.rows).saturating_add(page.limits.checks_for_more.into())
+        };
+        let mut selected = columns.clone();
+        selected.extend(filter.is_some().then_some(Column::Raw));
+        let mut sql = statement(&range, &self.filters, self.order, &selected, wanted.into());
+        let (mut has_more, mut rows) = (false, 0);
         let read = session
             .each(&mut sql, |row: &PgRow| {
+                rows += 1;
+                if has_more {
+                    return Ok(ControlFlow::Continue(()));
+                }
+                let row = Row::new(row, &columns);
+                if let Some(filter) = &filter
+                    && !filter.matches(&Message::read(row.json_after_columns()?))
+                {
+                    self.advance(range.channel_id, row.position()?);
+                    return Ok(ControlFlow::Continue(()));
+                }
                 if page.rows == page.limits.rows {
                     has_more = true;
                     return Ok(ControlFlow::Continue(()));
                 }
-                let row = Row::new(row, &columns);
                 page.bytes += (page.sink)(&row)?;
                 page.rows += 1;
                 self.advance(range.channel_id, row.position()?);
@@ -242,10 +267,19 @@ impl PageReader {
             })
             .await;
         self.columns = columns;
+        let may_follow = filter.is_some() && rows == wanted;
+        if filter.is_some() {
+            page.read += rows;
+        }
+        self.filters.export_filter = filter;
         let is_full = read? == ReadExtent::SomeRows
             || has_more
             || (!page.limits.checks_for_more && page.rows == page.limits.rows);
-        Ok(if is_full { Step::Full } else { Step::Exhausted })
+        Ok(match (is_full, may_follow) {
+            (true, _) => Step::Full,
+            (false, true) => Step::More,
+            (false, false) => Step::Exhausted,
+        })
     }
 
     /// Records the position up to which everything is read.

@@ -1,6 +1,7 @@
 //! The parameters of a read: order, filters, where a page starts.
 
 use chrono::{DateTime, Utc};
+use dce_filter::Filter;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::Snowflake;
@@ -73,6 +74,8 @@ pub struct MessageFilters {
     pub text: Option<String>,
     /// All of these.
     pub has: Vec<Has>,
+    /// The filter of the export whose messages are read. It is applied to `raw`, not by Postgres.
+    pub export_filter: Option<Filter>,
 }
 
 impl MessageFilters {

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use dce_filter::Filter;
 use sqlx::postgres::PgPool;
 use uuid::Uuid;
 
@@ -21,11 +22,20 @@ pub fn channel_source(channel_id: Snowflake) -> Vec<Source> {
     vec![Source { channel_id, range: None }]
 }
 
-/// The messages that the runs of an export have read so far, whichever export inserted them, channel by channel in the
-/// order of the runs. `None`: no export has this id.
-pub async fn export_sources(pool: &PgPool, job_id: Uuid) -> Result<Option<Vec<Source>>, StoreError> {
+/// The messages of an export.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExportSources {
+    /// The messages that its runs have read so far, whichever export inserted them, channel by channel in the order of the
+    /// runs.
+    pub sources: Vec<Source>,
+    /// Only those that match are the export's.
+    pub filter: Option<Filter>,
+}
+
+/// The messages of an export. `None`: no export has this id.
+pub async fn export_sources(pool: &PgPool, job_id: Uuid) -> Result<Option<ExportSources>, StoreError> {
     let rows = sqlx::query!(
-        r#"SELECT r.channel_id AS "channel_id?", r.first_message_id, r.last_message_id
+        r#"SELECT r.channel_id AS "channel_id?", r.first_message_id, r.last_message_id, e.options ->> 'filter' AS filter
              FROM exports e
              LEFT JOIN export_channels r ON r.job_id = e.job_id AND r.channel_id IS NOT NULL
                                         AND r.first_message_id IS NOT NULL AND r.last_message_id IS NOT NULL
@@ -34,14 +44,14 @@ pub async fn export_sources(pool: &PgPool, job_id: Uuid) -> Result<Option<Vec<So
     )
     .fetch_all(pool)
     .await?;
-    if rows.is_empty() {
-        return Ok(None);
-    }
+    let Some(export) = rows.first() else { return Ok(None) };
+    // A run whose filter is refused reads nothing; one that an earlier version has completed is read as a whole.
+    let filter = export.filter.as_deref().and_then(|filter| Filter::parse(filter).ok());
     let ranges = rows.into_iter().filter_map(|row| {
         let id = |text: Option<String>| text?.parse::<Snowflake>().ok();
         Some((id(row.channel_id)?, id(row.first_message_id)?, id(row.last_message_id)?))
     });
-    Ok(Some(merged(ranges)))
+    Ok(Some(ExportSources { sources: merged(ranges), filter }))
 }
 
 /// Joins overlapping ranges, so that each message is read once: several files of an import may hold the same channel.
