@@ -60,7 +60,14 @@ pub(crate) async fn attempt(
     lease: &mut Lease<'_>,
     directory: &Path,
 ) -> Attempt {
-    let ingest = Ingest::new(&context.sessions, run, Author::OwnDce);
+    let filter = match run.options.parsed_filter() {
+        Ok(filter) => filter,
+        Err(error) => {
+            let failure = Failure::new(FailureKind::InvalidFilter).with_detail(error.to_string());
+            return Attempt::not_started(failure, run);
+        }
+    };
+    let ingest = Ingest::new(&context.sessions, run, Author::OwnDce, filter);
     let conclusion = Conclusion { context, run, ingest: &ingest };
     let probe = matches!(token, BreakerState::HalfOpen(_))
         .then(|| HalfOpenProbe::watch(context, ingest.checkpoints().described()));
@@ -220,7 +227,6 @@ fn arguments(run: &ClaimedRun, directory: &Path) -> ExportArguments {
         channel_id: run.channel_id,
         after: run.after(),
         before: Some(run.upper),
-        filter: run.options.filter.clone(),
         markdown: run.options.markdown,
         partition: MESSAGES_PER_PART,
         output: Parts::new(directory.to_owned()).path(1),

@@ -14,8 +14,7 @@ use crate::disk_space::{DiskMonitor, DiskSpace};
 /// Pause between two checks.
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Watches one attempt. An attempt is alive if DCE's files grow or, while a filter drops every message, if DCE's
-/// progress advances.
+/// Watches one attempt. An attempt is alive if DCE's files grow or if DCE's progress advances.
 #[derive(Debug)]
 pub struct Watchdog {
     parts: Parts,

@@ -13,6 +13,7 @@ mod erasure;
 mod failures;
 mod false_proofs;
 mod fenced;
+mod filters;
 mod limits;
 mod memory;
 mod outages;

@@ -62,6 +62,8 @@ pub struct Batch {
     positions: Vec<RowPosition>,
     /// Few: in the order of their indexes.
     insert_only: Vec<InsertOnlyRow>,
+    /// Size of the messages that a filter has dropped.
+    dropped_bytes: usize,
     shared: SharedFields,
 }
 
@@ -76,6 +78,7 @@ impl Batch {
             newest_export: None,
             positions: Vec::new(),
             insert_only: Vec::new(),
+            dropped_bytes: 0,
             shared: SharedFields::default(),
         };
         batch.set_origin(origin);
@@ -130,6 +133,13 @@ impl Batch {
         Ok(())
     }
 
+    /// Counts a message that a filter has dropped. It has no row. `in_window`: the batch reaches up to it.
+    pub fn drop_filtered(&mut self, message: &Message<'_>, source_bytes: u64, in_window: bool) {
+        let position = in_window.then_some((message.id, message.timestamp));
+        self.summary.add_filtered(position, source_bytes);
+        self.dropped_bytes = self.dropped_bytes.saturating_add(message.raw.len());
+    }
+
     fn push_row(&mut self, message: &Message<'_>) -> Result<(), RowTooLarge> {
         // Every other field is a part of `raw` and no longer, so all lengths fit.
         if message.raw.len() > MAX_RAW_BYTES {
@@ -148,13 +158,15 @@ impl Batch {
         &self.summary
     }
 
+    /// Whether it has neither rows nor counts.
     pub fn is_empty(&self) -> bool {
-        self.positions.is_empty()
+        self.positions.is_empty() && self.summary.filtered.messages == 0
     }
 
-    /// Whether the rows have at least `max_bytes`.
+    /// Whether the rows and the messages that a filter has dropped have at least `max_bytes`: the cursor moves on although
+    /// nothing matches.
     pub fn is_full(&self, max_bytes: usize) -> bool {
-        self.rows.len() >= max_bytes
+        self.rows.len().saturating_add(self.dropped_bytes) >= max_bytes
     }
 
     /// Completes the COPY stream.
@@ -168,6 +180,7 @@ impl Batch {
         self.summary = Summary::default();
         self.positions.clear();
         self.insert_only.clear();
+        self.dropped_bytes = 0;
         self.newest_export = None;
         if self.rows.capacity() > self.capacity.saturating_mul(2) {
             self.rows = BytesMut::with_capacity(self.capacity);

@@ -17,6 +17,27 @@ pub struct Summary {
     pub quality: Quality,
     /// `None` without messages.
     pub span: Option<Span>,
+    /// Messages that a filter has dropped. The other fields do not include them, except for `bytes_read`.
+    pub filtered: Filtered,
+}
+
+/// Messages that were read and dropped.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Filtered {
+    pub messages: u64,
+    /// The highest id and the latest time among them; `None` without messages of the window.
+    pub reached: Option<(Snowflake, DateTime<Utc>)>,
+}
+
+impl Filtered {
+    /// Adds others.
+    fn merge(&mut self, other: Self) {
+        self.messages += other.messages;
+        self.reached = match (self.reached, other.reached) {
+            (Some((id, at)), Some((other_id, other_at))) => Some((id.max(other_id), at.max(other_at))),
+            (one, other) => one.or(other),
+        };
+    }
 }
 
 impl Summary {
@@ -29,6 +50,12 @@ impl Summary {
         self.span = Some(span.unwrap_or(Span::new(id, sent_at)));
     }
 
+    /// Adds a message that a filter has dropped. `position`: its id and time; `None` if it lies outside of the window.
+    pub(crate) fn add_filtered(&mut self, position: Option<(Snowflake, DateTime<Utc>)>, source_bytes: u64) {
+        self.bytes_read += source_bytes;
+        self.filtered.merge(Filtered { messages: 1, reached: position });
+    }
+
     /// Adds the counts of other messages and extends the range to theirs.
     pub fn merge(&mut self, other: &Self) {
         self.messages += other.messages;
@@ -36,6 +63,7 @@ impl Summary {
         self.repaired_messages += other.repaired_messages;
         self.repairs += other.repairs;
         self.quality.merge(&other.quality);
+        self.filtered.merge(other.filtered);
         self.span = match (self.span, other.span) {
             (Some(span), Some(other)) => Some(span.merged(other)),
             (span, other) => span.or(other),

@@ -17,8 +17,6 @@ pub struct ExportArguments {
     pub after: Option<Snowflake>,
     /// Only messages before this id; DCE may also write messages of the same millisecond.
     pub before: Option<Snowflake>,
-    /// DCE's message filter, as the client wrote it.
-    pub filter: Option<String>,
     /// Whether DCE replaces mentions, emoji and timestamps in the text with names.
     pub markdown: bool,
     /// Messages per output file.
@@ -30,17 +28,6 @@ pub struct ExportArguments {
 /// The reason why no arguments can express the export.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ArgumentsError {
-    /// DCE treats an empty value as a missing one.
-    #[error("the filter must not be empty")]
-    EmptyFilter,
-    /// DCE parses a value such as `--media` as an option.
-    #[error(
-        "the filter must not begin with `-` and a letter, because DiscordChatExporter parses that as an option; use `~` to negate"
-    )]
-    FilterLooksLikeOption,
-    /// No process argument can contain NUL.
-    #[error("the filter must not contain a NUL character")]
-    FilterHasNul,
     #[error("a part must hold at least one message")]
     EmptyPartition,
     /// DCE would treat another path as a directory or as relative to its working directory.
@@ -67,7 +54,6 @@ impl ExportArguments {
             channel_id: Snowflake::new(1),
             after: Some(Snowflake::new(1)),
             before: Some(Snowflake::new(2)),
-            filter: Some("text".into()),
             markdown: true,
             partition: 1,
             output: PathBuf::from("/part.json"),
@@ -80,9 +66,6 @@ impl ExportArguments {
     }
 
     fn check(&self) -> Result<(), ArgumentsError> {
-        if let Some(filter) = &self.filter {
-            check_filter(filter)?;
-        }
         if self.partition == 0 {
             return Err(ArgumentsError::EmptyPartition);
         }
@@ -105,23 +88,10 @@ impl ExportArguments {
                 args.extend([option.into(), id.to_string().into()]);
             }
         }
-        if let Some(filter) = &self.filter {
-            args.extend(["--filter".into(), filter.into()]);
-        }
         args.extend(["-p".into(), self.partition.to_string().into()]);
         args.extend(["-o".into(), self.output.clone().into()]);
         args
     }
-}
-
-fn check_filter(filter: &str) -> Result<(), ArgumentsError> {
-    if filter.trim().is_empty() {
-        return Err(ArgumentsError::EmptyFilter);
-    }
-    if filter.contains('\0') {
-        return Err(ArgumentsError::FilterHasNul);
-    }
-    if looks_like_option(filter) { Err(ArgumentsError::FilterLooksLikeOption) } else { Ok(()) }
 }
 
 /// DCE's parser treats `-x` and `--x` as options, with a letter of any alphabet.
@@ -139,7 +109,6 @@ mod tests {
             channel_id: Snowflake::new(900_000_000_000_001_001),
             after: None,
             before: None,
-            filter: None,
             markdown: false,
             partition: 1000,
             output: PathBuf::from("/var/dce/7/part.json"),
@@ -152,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn a_channel_without_bounds_has_no_after_before_or_filter() {
+    fn a_channel_without_bounds_has_neither_after_nor_before() {
         assert_eq!(
             arguments(&export()).unwrap(),
             "export -c 900000000000001001 -f Json --utc --markdown false -p 1000 -o /var/dce/7/part.json"
@@ -160,22 +129,18 @@ mod tests {
     }
 
     #[test]
-    fn bounds_filter_and_markdown_become_options() {
+    fn bounds_and_markdown_become_options() {
         let export = ExportArguments {
             after: Some(Snowflake::new(7)),
             before: Some(Snowflake::new(9)),
-            filter: Some("from:someone ~has:image".into()),
             markdown: true,
             ..export()
         };
         assert_eq!(
             arguments(&export).unwrap(),
             "export -c 900000000000001001 -f Json --utc --markdown true --after 7 --before 9 \
-             --filter from:someone ~has:image -p 1000 -o /var/dce/7/part.json"
+             -p 1000 -o /var/dce/7/part.json"
         );
-        // Text with spaces stays one argument, because no shell is involved.
-        let args = export.to_args("v2.46.1".parse().unwrap()).unwrap();
-        assert!(args.contains(&OsString::from("from:someone ~has:image")));
     }
 
     #[test]
@@ -183,32 +148,12 @@ mod tests {
         let options = ExportArguments::every_option("v2.48.0".parse().unwrap());
         assert_eq!(
             options,
-            ["-c", "-f", "--utc", "--markdown", "--after", "--before", "--filter", "-p", "-o"]
+            ["-c", "-f", "--utc", "--markdown", "--after", "--before", "-p", "-o"]
         );
     }
 
     #[test]
-    fn a_filter_cannot_become_an_option() {
-        for filter in ["--media", "-from:someone", "--Output", "-я", "-é"] {
-            let export = ExportArguments { filter: Some(filter.into()), ..export() };
-            assert_eq!(arguments(&export), Err(ArgumentsError::FilterLooksLikeOption), "{filter}");
-        }
-        for filter in ["~from:someone", " -from:someone", "-1", "--", "-", "hello -from:x", "---x"] {
-            let export = ExportArguments { filter: Some(filter.into()), ..export() };
-            assert!(arguments(&export).is_ok(), "{filter}");
-        }
-    }
-
-    #[test]
-    fn empty_and_impossible_values_are_refused() {
-        for (filter, error) in [
-            ("", ArgumentsError::EmptyFilter),
-            (" ", ArgumentsError::EmptyFilter),
-            ("a\0b", ArgumentsError::FilterHasNul),
-        ] {
-            let export = ExportArguments { filter: Some(filter.into()), ..export() };
-            assert_eq!(arguments(&export), Err(error), "{filter:?}");
-        }
+    fn a_part_without_messages_is_refused() {
         let export = ExportArguments { partition: 0, ..export() };
         assert_eq!(arguments(&export), Err(ArgumentsError::EmptyPartition));
     }

@@ -33,7 +33,7 @@ pub(super) async fn attempt(
 ) -> SourceOutcome {
     let stop = CancellationToken::new();
     let _stopped = stop.clone().drop_guard(); // ends the reader, too, if this is dropped
-    let ingest = Ingest::new(sessions, run, Author::Unknown);
+    let ingest = Ingest::new(sessions, run, Author::Unknown, None);
     let documents = Documents::new(source, Arc::clone(progress), stop.clone());
     let ingesting = async {
         let Ingested { read, mut written } = ingest.run(documents, |_| {}).await;

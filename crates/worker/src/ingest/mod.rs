@@ -10,10 +10,12 @@ use std::io;
 use std::sync::OnceLock;
 
 use dce_core::store::transitions::{Checkpoint, ClaimedRun};
+use dce_filter::Filter;
 use dce_ingest::copy::batch::Origin;
 use tokio::sync::mpsc;
 
 use read::delivery::{Documents, Read, ReadError};
+use read::message_filter::MessageFilter;
 use read::message_order::ReadStart;
 use read::reader::DocumentReader;
 use read::source::{Author, Source};
@@ -32,6 +34,7 @@ const BATCHES_WAITING: usize = 2;
 pub struct Ingest<'a> {
     run: &'a ClaimedRun,
     author: Author,
+    filter: Option<Filter>,
     writer: BatchWriter<'a>,
     summary: OnceLock<ReadSummary>,
 }
@@ -44,10 +47,15 @@ pub struct Ingested {
 }
 
 impl<'a> Ingest<'a> {
-    /// The ingest of the attempt that owns `run`.
-    pub fn new(sessions: &'a Sessions, run: &'a ClaimedRun, author: Author) -> Self {
+    /// The ingest of the attempt that owns `run`. `filter`: only matching messages are stored.
+    pub fn new(
+        sessions: &'a Sessions,
+        run: &'a ClaimedRun,
+        author: Author,
+        filter: Option<Filter>,
+    ) -> Self {
         let writer = BatchWriter::new(sessions, run, author);
-        Self { run, author, writer, summary: OnceLock::new() }
+        Self { run, author, filter, writer, summary: OnceLock::new() }
     }
 
     /// Reads the source to its end and commits all of it, or stops at the first batch that cannot be written. Calls
@@ -65,6 +73,7 @@ impl<'a> Ingest<'a> {
             author: self.author,
             origin: Origin { channel_id, job_id, exported_at: None },
             start: ReadStart::from(self.run),
+            filter: self.filter.clone().map(MessageFilter::from),
             deliveries,
             recycled,
         };

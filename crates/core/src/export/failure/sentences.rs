@@ -30,8 +30,8 @@ sentences! {
             "The bot is not allowed to read this channel's message history: Discord returned an empty list instead of an error.",
             "Give the bot the permission Read Message History in this channel, then retry the export.";
         InvalidFilter = "invalid_filter",
-            "DiscordChatExporter does not understand the filter.",
-            "Correct `filter`. DiscordChatExporter's documentation describes the syntax.";
+            "The filter has a syntax error.",
+            "Correct `filter` and create a new export.";
         /// DCE refused its command line for another reason than the filter.
         InvalidArguments = "invalid_arguments",
             "DiscordChatExporter refused its command-line arguments.",

@@ -14,9 +14,9 @@ use crate::store::StoreError;
 pub struct Checkpoint {
     /// Everything up to this message is committed. Set with the counts, so that both always describe the same state.
     pub cursor: Option<Snowflake>,
-    /// The lowest id that this attempt has read.
+    /// The lowest id that this attempt has read and not dropped.
     pub first: Option<Snowflake>,
-    /// The highest id of the run so far.
+    /// The highest one.
     pub last: Option<Snowflake>,
     /// When the newest message was sent.
     pub newest_at: Option<DateTime<Utc>>,
@@ -44,7 +44,7 @@ pub async fn checkpoint(ingest: &mut PgConnection, fence: &Fence, at: &Checkpoin
         "UPDATE export_channels
             SET cursor_message_id = $4,
                 first_message_id = least(first_message_id::numeric, $5::text::numeric)::text,
-                last_message_id = coalesce($6, last_message_id),
+                last_message_id = greatest(last_message_id::numeric, $6::text::numeric)::text,
                 newest_at = greatest(newest_at, $7),
                 message_count = $8, repaired_count = $9, bytes_read = $10, inserted_count = inserted_count + $11,
                 updated_count = updated_count + $12, warnings = $13, filtered_count = $14,

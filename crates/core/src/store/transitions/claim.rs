@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use dce_filter::{Filter, SyntaxError};
 use serde::{Deserialize, Serialize};
 use sqlx::postgres::{PgConnection, PgPool};
 use uuid::Uuid;
@@ -83,11 +84,19 @@ pub struct Through {
 pub struct RunOptions {
     /// Whether DCE resolves mentions and emoji into names (lossy).
     pub markdown: bool,
-    /// DCE's message filter.
+    /// Only messages that match are stored.
     pub filter: Option<String>,
     pub on_conflict: OnConflict,
     /// Whether an update keeps the version that it replaces.
     pub keep_versions: bool,
+}
+
+impl RunOptions {
+    /// # Errors
+    /// The filter was stored by a version that accepted it.
+    pub fn parsed_filter(&self) -> Result<Option<Filter>, SyntaxError> {
+        self.filter.as_deref().map(Filter::parse).transpose()
+    }
 }
 
 /// The outcome of a claim.

@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 
 use super::block::{Block, Item, MessageItem};
 use super::delivery::{Delivery, Documents, Read, ReadError, ReadRange};
+use super::message_filter::MessageFilter;
 use super::message_order::{MessageOrder, Place, ReadStart};
 use super::source::Author;
 use super::summary::ReadSummary;
@@ -33,6 +34,8 @@ pub(super) struct Batcher {
     /// Whether the channel's description was delivered.
     described: bool,
     order: MessageOrder,
+    /// Only matching messages are stored.
+    filter: Option<MessageFilter>,
     summary: ReadSummary,
     /// The ids of the millisecond in which the last delivered batch ended.
     delivered_latest: Vec<Snowflake>,
@@ -49,6 +52,7 @@ impl Batcher {
         author: Author,
         origin: Origin,
         start: ReadStart,
+        filter: Option<MessageFilter>,
         deliveries: mpsc::Sender<Delivery>,
         recycled: mpsc::Receiver<Batch>,
     ) -> Self {
@@ -62,6 +66,7 @@ impl Batcher {
             parts: Vec::new(),
             described: false,
             order: MessageOrder::new(start),
+            filter,
             summary: ReadSummary::default(),
             delivered_latest: Vec::new(),
             continues: false,
@@ -152,8 +157,10 @@ impl Batcher {
             self.summary.add(&message);
         }
         let (repairs, users, bytes) = (item.repairs, item.dropped_users, item.source_bytes);
+        let is_dropped = self.filter.as_ref().is_some_and(|filter| !filter.matches(&message));
         let insert_only = match place {
             Place::Repeated => return Ok(()),
+            _ if is_dropped => return self.drop_filtered(&message, place, bytes),
             Place::New => None,
             Place::ReadAgain => Some(InsertOnly::ReadAgain),
             Place::Starter => Some(InsertOnly::Starter { counts: self.order.start().counts_starter }),
@@ -162,10 +169,31 @@ impl Batcher {
             None => self.batch.push(&message, repairs, users, bytes)?,
             Some(kind) => self.batch.push_insert_only(&message, kind, repairs, users, bytes)?,
         }
-        self.continues |= self
-            .delivered_latest
-            .first()
-            .is_some_and(|latest| latest.millisecond() == message.id.millisecond());
+        self.fill(message.id)
+    }
+
+    /// Counts a message that is not stored. One that an earlier attempt has read is not counted again: no row tells whether
+    /// it was.
+    fn drop_filtered(
+        &mut self,
+        message: &Message<'_>,
+        place: Place,
+        source_bytes: u64,
+    ) -> Result<(), ReadError> {
+        match place {
+            Place::New => self.batch.drop_filtered(message, source_bytes, true),
+            Place::Starter if self.order.start().counts_starter => {
+                self.batch.drop_filtered(message, source_bytes, false);
+            }
+            Place::Starter | Place::ReadAgain | Place::Repeated => return Ok(()),
+        }
+        self.fill(message.id)
+    }
+
+    /// Notes that the batch reaches up to this message, and delivers it if it is full.
+    fn fill(&mut self, id: Snowflake) -> Result<(), ReadError> {
+        self.continues |=
+            self.delivered_latest.first().is_some_and(|latest| latest.millisecond() == id.millisecond());
         if self.batch.is_full(BATCH_BYTES) { self.send() } else { Ok(()) }
     }
 

@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 use super::batcher::Batcher;
 use super::delivery::{Delivery, Read, ReadError};
 use super::framing_loop::FramingLoop;
+use super::message_filter::MessageFilter;
 use super::message_order::ReadStart;
 use super::source::{Author, Source};
 use super::summary::ReadSummary;
@@ -24,6 +25,8 @@ pub(crate) struct DocumentReader<S> {
     /// The channel that was asked for, and the export.
     pub(crate) origin: Origin,
     pub(crate) start: ReadStart,
+    /// Only matching messages are stored; `None`: all.
+    pub(crate) filter: Option<MessageFilter>,
     /// Where batches go; bounded, so that a slow database slows the reader.
     pub(crate) deliveries: mpsc::Sender<Delivery>,
     /// Written batches come back for their buffers.
@@ -33,11 +36,11 @@ pub(crate) struct DocumentReader<S> {
 impl<S: Source + Send> DocumentReader<S> {
     /// Reads until the source ends and everything is delivered. Delivers whole messages before an error, too.
     pub(crate) fn read(self) -> Read {
-        let Self { source, author, origin, start, deliveries, recycled } = self;
+        let Self { source, author, origin, start, filter, deliveries, recycled } = self;
         let (blocks, received) = mpsc::channel(BLOCKS_WAITING);
         let (recycle, emptied) = mpsc::channel(BLOCKS_WAITING + 1);
         let framing = FramingLoop { source, blocks, emptied, deliveries: deliveries.clone() };
-        let batcher = Batcher::new(author, origin, start, deliveries, recycled);
+        let batcher = Batcher::new(author, origin, start, filter, deliveries, recycled);
         thread::scope(|scope| {
             let batching = thread::Builder::new()
                 .name("ingest-batcher".to_owned())
@@ -59,6 +62,7 @@ mod tests {
     use std::{io, iter};
 
     use dce_core::ids::Snowflake;
+    use dce_filter::Filter;
     use uuid::Uuid;
 
     use super::*;
@@ -139,6 +143,14 @@ mod tests {
 
     /// Reads on a thread of its own, as in the worker.
     fn begin(author: Author, steps: impl IntoIterator<Item = Step>) -> (Reading, mpsc::Receiver<Delivery>) {
+        begin_filtered(author, steps, None)
+    }
+
+    fn begin_filtered(
+        author: Author,
+        steps: impl IntoIterator<Item = Step>,
+        filter: Option<&str>,
+    ) -> (Reading, mpsc::Receiver<Delivery>) {
         let (deliveries, delivered) = mpsc::channel(2);
         let (_, recycled) = mpsc::channel(3);
         let reader = DocumentReader {
@@ -146,6 +158,7 @@ mod tests {
             author,
             origin: Origin { channel_id: Snowflake::new(CHANNEL), job_id: Uuid::nil(), exported_at: None },
             start: BEGINNING,
+            filter: filter.map(|filter| Filter::parse(filter).unwrap().into()),
             deliveries,
             recycled,
         };
@@ -166,6 +179,28 @@ mod tests {
             }
         }
         Received { documents: reading.join().unwrap().documents, ids, parts }
+    }
+
+    #[test]
+    fn dropped_messages_are_counted_and_delivered_in_batches_of_their_own() {
+        let messages: Vec<_> = (1..=60_000).map(message).collect();
+        let steps = [document(CHANNEL, &messages), Step::EndOfPart(1)];
+        let (reading, mut delivered) = begin_filtered(Author::OwnDce, steps, Some("8"));
+        let (mut ids, mut dropped, mut reached) = (Vec::new(), 0, Vec::new());
+        while let Some(delivery) = delivered.blocking_recv() {
+            if let Delivery::Rows { batch, in_order, .. } = delivery {
+                let summary = batch.summary();
+                ids.extend(batch.ids().map(Snowflake::get));
+                assert_eq!(summary.messages, u64::from(reached.is_empty()), "matches only");
+                assert!(in_order);
+                dropped += summary.filtered.messages;
+                reached.push(summary.filtered.reached.unwrap().0.get());
+            }
+        }
+        assert_eq!(reading.join().unwrap().documents.unwrap(), Documents { complete: 1, cut: 0 });
+        assert_eq!((ids, dropped), (vec![8], 59_999));
+        assert!(reached.len() > 1 && reached.is_sorted(), "the cursor moves on without matches: {reached:?}");
+        assert_eq!(reached.last(), Some(&60_000));
     }
 
     #[test]

@@ -49,6 +49,10 @@ pub(super) async fn compare(
     on_conflict: OnConflict,
     covered: Option<Coverage<'_>>,
 ) -> Result<BatchDiff, StoreError> {
+    if batch.ids().len() == 0 && covered.is_none() {
+        // All of its messages were dropped by a filter.
+        return Ok(BatchDiff::default());
+    }
     let mut comparison = Comparison::new(batch, covered);
     let limit = SCANNED_AT_LEAST.max(comparison.ids.len().saturating_mul(ROWS_PER_MESSAGE));
     let ranges = comparison.ranges();

@@ -37,7 +37,6 @@ impl LowWaterMark {
     pub(super) fn new(run: &ClaimedRun) -> Self {
         let checkpoint = Checkpoint {
             cursor: run.cursor,
-            last: run.cursor,
             message_count: run.message_count,
             repaired_count: run.repaired_count,
             filtered_count: run.filtered_count,
@@ -94,10 +93,15 @@ impl LowWaterMark {
         at.bytes_read = at.bytes_read.saturating_add_unsigned(summary.bytes_read);
         at.message_count = at.message_count.saturating_add_unsigned(summary.messages);
         at.repaired_count = at.repaired_count.saturating_add_unsigned(summary.repaired_messages);
+        at.filtered_count = at.filtered_count.saturating_add_unsigned(summary.filtered.messages);
         at.counters.add(&counters(summary, erased));
+        if let Some((highest_id, newest_at)) = summary.filtered.reached {
+            at.cursor = at.cursor.max(Some(highest_id));
+            at.newest_at = at.newest_at.max(Some(newest_at));
+        }
         if let Some(span) = summary.span {
             at.cursor = at.cursor.max(Some(span.highest_id));
-            at.last = at.cursor;
+            at.last = at.last.max(Some(span.highest_id));
             at.first = Some(at.first.map_or(span.lowest_id, |first| first.min(span.lowest_id)));
             at.newest_at = at.newest_at.max(Some(span.newest_at));
         }
@@ -124,7 +128,7 @@ mod tests {
     use chrono::{DateTime, Utc};
     use dce_core::ids::Snowflake;
     use dce_core::store::transitions::{Fence, RunOptions};
-    use dce_ingest::copy::summary::Span;
+    use dce_ingest::copy::summary::{Filtered, Span};
     use proptest::prelude::*;
     use uuid::Uuid;
 
@@ -220,6 +224,28 @@ mod tests {
             let lowest = completed.checkpoint().first;
             prop_assert!(lowest.is_some_and(|first| first <= Snowflake::new(101)));
         }
+    }
+
+    #[test]
+    fn dropped_messages_move_the_cursor_and_are_counted_apart() {
+        let (id, at) = (Snowflake::new(15), DateTime::<Utc>::UNIX_EPOCH + chrono::TimeDelta::days(1));
+        let filtered = Filtered { messages: 5, reached: Some((id, at)) };
+        let dropped = Summary { bytes_read: 50, filtered, ..Summary::default() };
+        let of = |summary| CommittedBatch { summary, ..batch(0, true) };
+        let mark = mark_at(Some(5)).with(0, of(dropped.clone()));
+        let checkpoint = mark.checkpoint();
+        assert_eq!((checkpoint.cursor, checkpoint.newest_at), (Some(id), Some(at)));
+        assert_eq!((checkpoint.first, checkpoint.last), (None, None), "only matches have a first and a last");
+        assert_eq!(
+            (checkpoint.message_count, checkpoint.filtered_count, checkpoint.bytes_read),
+            (7, 5, 50)
+        );
+        let mut both = batch(0, true).summary;
+        both.merge(&dropped);
+        let mark = mark_at(None).with(0, of(both));
+        let checkpoint = mark.checkpoint();
+        assert_eq!((checkpoint.cursor, checkpoint.last), (Some(id), Some(Snowflake::new(10))));
+        assert_eq!((checkpoint.message_count, checkpoint.filtered_count), (17, 5));
     }
 
     #[test]
