@@ -146,10 +146,7 @@ mod tests {
     #[test]
     fn every_option_is_named_once() {
         let options = ExportArguments::every_option("v2.48.0".parse().unwrap());
-        assert_eq!(
-            options,
-            ["-c", "-f", "--utc", "--markdown", "--after", "--before", "-p", "-o"]
-        );
+        assert_eq!(options, ["-c", "-f", "--utc", "--markdown", "--after", "--before", "-p", "-o"]);
     }
 
     #[test]

@@ -48,12 +48,7 @@ pub struct Ingested {
 
 impl<'a> Ingest<'a> {
     /// The ingest of the attempt that owns `run`. `filter`: only matching messages are stored.
-    pub fn new(
-        sessions: &'a Sessions,
-        run: &'a ClaimedRun,
-        author: Author,
-        filter: Option<Filter>,
-    ) -> Self {
+    pub fn new(sessions: &'a Sessions, run: &'a ClaimedRun, author: Author, filter: Option<Filter>) -> Self {
         let writer = BatchWriter::new(sessions, run, author);
         Self { run, author, filter, writer, summary: OnceLock::new() }
     }

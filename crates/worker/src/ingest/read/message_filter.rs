@@ -31,16 +31,22 @@ impl MessageFilter {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
     fn every_condition_finds_its_field() {
-        let message = r#"{"id":"1","timestamp":"2024-07-03T09:46:40Z","content":"some \"words\"","isPinned":true,
-            "author":{"id":"7","name":"alice"},"mentions":[{"id":"8","name":"bob"}],
-            "reactions":[{"emoji":{"name":"blob"}}],"attachments":[{"fileName":"a.png"}],"embeds":[{"title":"max"}]}"#
-            .replace('\n', "");
+        let message = json!({
+            "id": "1", "timestamp": "2024-07-03T09:46:40Z", "content": "some \"words\"", "isPinned": true,
+            "author": { "id": "7", "name": "alice" }, "mentions": [{ "id": "8", "name": "bob" }],
+            "reactions": [{ "emoji": { "name": "blob" } }], "attachments": [{ "fileName": "a.png" }],
+            "embeds": [{ "title": "max" }],
+        })
+        .to_string();
         let message = Message::parse(&message).unwrap();
-        for filter in ["words", "max", "from:alice", "mentions:bob", "reaction:blob", "has:image", "has:pin"] {
+        for filter in ["words", "max", "from:alice", "mentions:bob", "reaction:blob", "has:image", "has:pin"]
+        {
             let matches = |text: &str| MessageFilter(Filter::parse(text).unwrap()).matches(&message);
             assert!(matches(filter) && !matches(&format!("~{filter}")), "{filter}");
         }

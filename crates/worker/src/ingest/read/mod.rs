@@ -6,7 +6,7 @@ pub mod delivery;
 mod framing_loop;
 mod idle_wait;
 pub(super) mod message_filter;
-mod message_order;
+pub(super) mod message_order;
 pub(super) mod reader;
 mod recent_ids;
 pub mod source;

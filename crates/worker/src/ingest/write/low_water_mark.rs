@@ -236,10 +236,7 @@ mod tests {
         let checkpoint = mark.checkpoint();
         assert_eq!((checkpoint.cursor, checkpoint.newest_at), (Some(id), Some(at)));
         assert_eq!((checkpoint.first, checkpoint.last), (None, None), "only matches have a first and a last");
-        assert_eq!(
-            (checkpoint.message_count, checkpoint.filtered_count, checkpoint.bytes_read),
-            (7, 5, 50)
-        );
+        assert_eq!((checkpoint.message_count, checkpoint.filtered_count, checkpoint.bytes_read), (7, 5, 50));
         let mut both = batch(0, true).summary;
         both.merge(&dropped);
         let mark = mark_at(None).with(0, of(both));
