@@ -19,8 +19,10 @@ pub(crate) const MAX_DEPTH: usize = 64;
 /// The characters that end a word.
 const SPECIAL: [char; 9] = [' ', '(', ')', '"', '\'', '-', '~', '|', '&'];
 
-/// Keywords whose value is a name.
-const NAMED: [(&str, fn(Name) -> Condition); 3] =
+/// A keyword whose value is a name, and the condition that they make.
+type Named = (&'static str, fn(Name) -> Condition);
+
+const NAMED: [Named; 3] =
     [("from:", Condition::From), ("mentions:", Condition::Mentions), ("reaction:", Condition::Reaction)];
 
 pub(crate) fn parse(text: &str) -> Result<Condition, SyntaxError> {

@@ -1,4 +1,5 @@
 //! What the recordings do not show.
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 use dce_filter::{Filter, Message};
 use proptest::prelude::*;

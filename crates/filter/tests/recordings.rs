@@ -1,5 +1,6 @@
 //! What `DiscordChatExporter` 2.47 did with 83 filters and 40 messages, recorded. `messages.json` is its export without a
 //! filter; `filters.jsonl` has the messages, by their number, that it wrote with each filter, or its error.
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 use std::fmt::Write as _;
 

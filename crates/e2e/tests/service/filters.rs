@@ -1,7 +1,7 @@
 //! Exports with a filter: DCE reads everything, the worker drops what does not match, and every count says so.
 
 use dce_core::ids::Snowflake;
-use dce_standin::scenario::{Attempt, Ending, Scenario};
+use dce_standin::scenario::{Attempt, Channel, Ending, Scenario};
 use dce_testkit::service::Service;
 use serde_json::{Value, json};
 
@@ -29,7 +29,7 @@ async fn a_rare_filter_over_dropped_connections_stores_its_matches_and_counts_th
     let mut document = Document::generated(MESSAGES as u64);
     let matches = mark(&mut document, &[0, 4321, MESSAGES - 2]);
     let drops = (0..DROPS).map(|_| Attempt::ends_after(1000, Ending::Dropped));
-    let channel = drops.fold(document.channel(), |channel, drop| channel.attempt(drop));
+    let channel = drops.fold(document.channel(), Channel::attempt);
     let service = Service::start(&Scenario::new().channel(CHANNEL, channel)).await;
     let job_id = service.export(&json!({ "channel_id": CHANNEL, "filter": "NEEDLE ~from:nobody" })).await;
     let export = service.ended(&job_id).await;
