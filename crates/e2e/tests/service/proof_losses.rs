@@ -103,6 +103,22 @@ async fn a_message_later_than_the_last_one_does_not_end_a_run() {
     assert_eq!(archived(&service, CHANNEL).await.len(), 450);
 }
 
+/// What stays open: DCE asks for what follows the last message of a page as listed, and no question shows the other one.
+#[tokio::test]
+async fn a_message_listed_after_a_higher_id_across_the_edge_of_a_page_is_lost() {
+    let service = serve(DceVersion::V2_48, 99).await;
+    let listed = service.discord.message_ids(CHANNEL);
+    let first = listed[98] + (60_000 << 22);
+    let (lower, higher, last) = (first, first + 1, first + (3_600_000 << 22));
+    for id in [lower, higher, last] {
+        service.discord.post(CHANNEL, Post::new(id));
+    }
+    service.discord.list_in_order(CHANNEL, &[higher, lower]);
+    assert_proven(&export_all(&service, CHANNEL).await);
+    let archived = archived(&service, CHANNEL).await;
+    assert_eq!((archived.len(), archived.contains(&lower)), (101, false));
+}
+
 /// The message that a thread was begun from; the thread has its id.
 const STARTER: u64 = 1_257_995_922_147_640_794;
 /// The thread's first message, a minute later.
