@@ -20,12 +20,10 @@ def _has_controls(text):
     return isinstance(text, str) and any(unicodedata.category(character) == "Cc" for character in text)
 
 
-def _is_no_filter(text):
-    """Whether a text is no filter: see the description of the field."""
-    if not isinstance(text, str):
-        return False
-    name = text[2:] if text.startswith("--") else text[1:] if text.startswith("-") else ""
-    return not text.strip() or _has_controls(text) or name[:1].isalpha()
+def _as_filter(text):
+    """A filter that searches for any text; None if there is none that short."""
+    quoted = '"' + re.sub(r'(["\\])', r"\\\1", text) + '"'
+    return None if _has_controls(text) or len(quoted) > 1000 else quoted
 
 
 @schemathesis.hook
@@ -45,5 +43,5 @@ def before_call(context, case, kwargs):
     if isinstance(case.body, dict):
         if _is_empty_range(case.body, "start_at", "end_at"):
             del case.body["end_at"]
-        if _is_no_filter(case.body.get("filter")):
-            del case.body["filter"]
+        if isinstance(case.body.get("filter"), str):
+            case.body["filter"] = _as_filter(case.body["filter"])

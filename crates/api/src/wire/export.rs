@@ -80,7 +80,7 @@ body! {
         /// Other options of the request.
         #[schema(value_type = Object)]
         options: serde_json::Value,
-        /// Messages read and committed.
+        /// Messages read and committed; of an export with a filter only those that match.
         message_count: i64 = export::total(&export.runs, |run| run.message_count),
         /// Messages that were new.
         inserted_count: i64 = export::total(&export.runs, |run| run.inserted_count),
@@ -152,7 +152,7 @@ body! {
         max_attempts: i32,
         /// Earliest time of the next attempt, while the run waits after a failure.
         next_attempt_at: Option<DateTime<Utc>>,
-        /// Messages read and committed.
+        /// Messages read and committed; of an export with a filter only those that match.
         message_count: i64,
         /// Messages that were new.
         inserted_count: i64,
@@ -164,9 +164,9 @@ body! {
         filtered_count: i64,
         /// Bytes of DCE's output read so far.
         bytes_read: i64,
-        /// The oldest message read.
+        /// The oldest message read; of an export with a filter the oldest match.
         first_message_id: Option<String>,
-        /// The newest message read.
+        /// The newest message read; of an export with a filter the newest match.
         last_message_id: Option<String>,
         /// When the newest message was sent.
         newest_at: Option<DateTime<Utc>>,

@@ -58,15 +58,16 @@ async fn the_response_contains_every_documented_column() {
     let names = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>().join(" ");
     assert_eq!(
         names(&shown),
-        "bytes_read cancel_requested_at channel_id created_at duration_ms end_at error finished_at format \
-         inserted_count job_id links media message_count options progress repaired_count request_id requested_by \
-         runs start_at started_at status updated_count version waiting warnings"
+        "bytes_read cancel_requested_at channel_id created_at discord_requests duration_ms end_at error \
+         filtered_count finished_at format inserted_count job_id links media message_count options phase progress \
+         repaired_count request_id requested_by runs start_at started_at status updated_count verified_at version \
+         waiting warnings"
     );
     assert_eq!(
         names(&shown["runs"][0]),
-        "attempt attempts bytes_read channel_id created_at error failures finished_at first_message_id id inserted_count kind \
-         last_message_id max_attempts message_count newest_at next_attempt_at repaired_count started_at status \
-         updated_count warnings"
+        "attempt attempts bytes_read channel_id created_at discord_requests error failures filtered_count finished_at \
+         first_message_id id inserted_count kind last_message_id max_attempts message_count newest_at \
+         next_attempt_at phase repaired_count started_at status updated_count verified_at verified_newest_id warnings"
     );
 }
 

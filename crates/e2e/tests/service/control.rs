@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use dce_core::ids::Snowflake;
 use dce_standin::scenario::{Attempt, Channel, Ending, Scenario};
 use dce_testkit::process::eventually;
 use dce_testkit::service::Service;
@@ -113,8 +114,9 @@ async fn a_cancel_stops_dce_and_keeps_its_messages_and_a_retry_resumes_after_the
         assert_complete(&service, &export, channel, 3000).await;
         let attempts = service.scenario.attempts_at(channel);
         assert_eq!(attempts.len(), 2);
-        let last = cancelled["runs"][at]["last_message_id"].as_str();
-        assert_eq!(attempts[1].option("--after"), last, "it went on after the last message it had");
+        let last: Snowflake = cancelled["runs"][at]["last_message_id"].as_str().unwrap().parse().unwrap();
+        let after = last.first_of_millisecond().before().to_string();
+        assert_eq!(attempts[1].option("--after"), Some(&*after), "it went on after the last message it had");
     }
     assert_refused(&service.cancel(&job_id).await, "export_ended");
     assert_refused(&service.retry(&job_id).await, "nothing_to_retry");
