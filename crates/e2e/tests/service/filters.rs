@@ -38,6 +38,7 @@ async fn a_rare_filter_over_dropped_connections_stores_its_matches_and_counts_th
         [&json!("completed"), &json!(3), &json!(3), &json!(MESSAGES - 3)],
         "{export}"
     );
+    assert!(export["verified_at"].is_string(), "Discord has nothing beyond what was read: {export}");
     let run = &export["runs"][0];
     assert_eq!(run["filtered_count"], MESSAGES - 3);
     assert_eq!((&run["first_message_id"], &run["last_message_id"]), (&json!(matches[0]), &json!(matches[2])));
