@@ -11,6 +11,7 @@ use sqlx::{ConnectOptions as _, PgConnection};
 use tokio::time::sleep;
 
 use crate::dce_processes;
+use crate::discord;
 use crate::event_log::ViolationKind;
 use crate::plan::{Fault, TimedFault};
 use crate::random::index;
@@ -89,6 +90,19 @@ async fn inject(system: &SystemUnderTest, fault: &Fault) -> anyhow::Result<()> {
             }
             system.log.note(format_args!("disk filled {filled} times"));
             system.disk.empty()?;
+        }
+        Fault::DiscordAway { lasts } => {
+            system.discord.away();
+            sleep(*lasts).await;
+            system.discord.back();
+        }
+        Fault::HideHistory { which, lasts } => {
+            let Some(channel) = system.channels.get(index(*which, system.channels.len())) else {
+                return Ok(());
+            };
+            system.discord.hide_history(channel, true);
+            sleep(*lasts).await;
+            system.discord.hide_history(channel, false);
         }
         Fault::FillDisk { .. } => system.log.note("no permission to mount a disk: it is not filled"),
     }
@@ -208,6 +222,7 @@ async fn take_rest(options: &PgConnectOptions, taken: &mut Vec<PgConnection>) {
 /// Ends all faults and waits until every process is ready.
 pub(crate) async fn end_all(system: &SystemUnderTest) -> anyhow::Result<()> {
     system.proxy.restore();
+    discord::make_reliable(&system.discord, &system.channels);
     if system.disk.can_be_full() {
         system.disk.empty()?;
     }

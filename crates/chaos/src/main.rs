@@ -8,6 +8,7 @@
 mod check;
 mod client;
 mod dce_processes;
+mod discord;
 mod disk;
 mod event_log;
 mod faults;

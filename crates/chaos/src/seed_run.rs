@@ -10,6 +10,7 @@ use tokio::time::timeout;
 
 use crate::check;
 use crate::client::Client;
+use crate::discord;
 use crate::event_log::{Violation, ViolationKind};
 use crate::faults;
 use crate::load;
@@ -65,7 +66,10 @@ pub(crate) async fn run(plan: &SeedPlan, keeps_logs: bool, directory: &Path) -> 
         }
     };
     system.log.note(format_args!("{:?}", plan.deployment));
-    match timeout(LIMIT, run_phases(plan, directory, &system, &mut outcome)).await {
+    if let Some(unreliable) = &plan.discord {
+        discord::make_unreliable(&system.discord, unreliable);
+    }
+    match timeout(LIMIT, run_phases(plan, &system, &mut outcome)).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => {
             system.log.violation(ViolationKind::Misbehaved, format!("the run failed: {error:#}"));
@@ -84,7 +88,6 @@ pub(crate) async fn run(plan: &SeedPlan, keeps_logs: bool, directory: &Path) -> 
 
 async fn run_phases(
     plan: &SeedPlan,
-    directory: &Path,
     system: &SystemUnderTest,
     outcome: &mut SeedOutcome,
 ) -> anyhow::Result<()> {
@@ -120,7 +123,7 @@ async fn run_phases(
     wind_down::stop_all(system).await?;
     system.log.note("stopped");
     check::processes_files_and_sessions(system).await?;
-    check::tables_and_archive(system, &plan.scenario, &ids, directory).await?;
+    check::tables_and_archive(system, &ids).await?;
     outcome.tally = tally(system).await?;
     Ok(())
 }

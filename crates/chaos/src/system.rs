@@ -1,4 +1,4 @@
-//! The system under test: the processes of the service, a Postgres of its own, and the proxy in front of it.
+//! The system under test: the processes of the service, a Postgres of its own, the proxy in front of it, and a fake Discord.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,6 +8,7 @@ use anyhow::Context as _;
 use chrono::{DateTime, TimeDelta, Utc};
 use dce_local::{Launch, PostgresError, PrivatePostgres};
 use dce_standin::scenario::{Scenario, ScenarioDir};
+use dce_testkit::discord::FakeDiscord;
 use dce_testkit::launch;
 use dce_testkit::proxy::Proxy;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
@@ -36,6 +37,9 @@ pub(crate) struct SystemUnderTest {
     pub(crate) workers: Vec<SupervisedProcess>,
     pub(crate) slots: u32,
     pub(crate) scenario: ScenarioDir,
+    pub(crate) discord: FakeDiscord,
+    /// The ids of the scenario's channels.
+    pub(crate) channels: Vec<String>,
     pub(crate) proxy: Proxy,
     /// Directly to the server, past the proxy.
     pub(crate) pool: PgPool,
@@ -65,7 +69,9 @@ impl SystemUnderTest {
         let proxy = Proxy::start(socket).await?;
 
         let disk = Disk::prepare(&directory.join("work"))?;
+        let channels = scenario.channels.keys().cloned().collect();
         let scenario = ScenarioDir::create(scenario);
+        let discord = FakeDiscord::start(scenario.dir())?;
         // On a socket the server requires no password, so neither does it through the proxy.
         let url = format!("postgres://postgres@127.0.0.1:{}/{DATABASE}", proxy.port());
         let limit = deployment.max_parallel_runs.map(|limit| ("MAX_PARALLEL_RUNS", limit.to_string()));
@@ -74,6 +80,7 @@ impl SystemUnderTest {
         let api = SupervisedProcess::start(with_common(launch::api(&url)?))?;
         let worker = launch::worker(&url, &scenario, disk.path())?;
         let worker = launch::with(with_common(worker), worker_settings(deployment));
+        let worker = launch::with(worker, [("DISCORD_API_URL", discord.url())]);
         let workers = (0..deployment.workers).map(|_| SupervisedProcess::start(worker.clone()));
         let workers = workers.collect::<anyhow::Result<_>>()?;
 
@@ -84,6 +91,8 @@ impl SystemUnderTest {
             workers,
             slots: deployment.slots,
             scenario,
+            discord,
+            channels,
             proxy,
             pool,
             postgres: Arc::new(Mutex::new(postgres)),

@@ -6,9 +6,6 @@ mod tables;
 #[cfg(test)]
 mod tests;
 
-use std::path::Path;
-
-use dce_standin::scenario::Scenario;
 use sqlx::AssertSqlSafe;
 use sqlx::postgres::PgExecutor;
 
@@ -40,13 +37,8 @@ impl Rule {
 }
 
 /// Checks all tables once all exports have ended. `accepted`: the exports that the API answered with 202.
-pub(crate) async fn tables_and_archive(
-    system: &SystemUnderTest,
-    scenario: &Scenario,
-    accepted: &[String],
-    directory: &Path,
-) -> anyhow::Result<()> {
-    archive::load_sources(system, scenario, directory).await?;
+pub(crate) async fn tables_and_archive(system: &SystemUnderTest, accepted: &[String]) -> anyhow::Result<()> {
+    archive::load_sources(system).await?;
     for rule in tables::RULES.iter().chain(archive::RULES) {
         if let Some(violation) = rule.check(&system.pool).await? {
             system.log.violation(violation.kind, violation.what);

@@ -108,9 +108,10 @@ pub(super) const RULES: &[Rule] = &[
     },
 ];
 
-/// The failures of scripted endings that no retry can fix.
-const SCRIPTED: [FailureKind; 5] = [
+/// The failures of scripted endings and of withdrawn permissions that no retry can fix.
+const SCRIPTED: [FailureKind; 6] = [
     FailureKind::MissingAccess,
+    FailureKind::HistoryHidden,
     FailureKind::UnknownChannel,
     FailureKind::ForumNeedsThreads,
     FailureKind::MissingMessageContentIntent,

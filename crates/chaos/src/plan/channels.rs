@@ -1,6 +1,6 @@
 //! The channels of a seed, and how each attempt of DCE ends.
 
-use dce_standin::scenario::{Attempt, Channel, Ending, Scenario};
+use dce_standin::scenario::{Attempt, Channel, DceVersion, Ending, Scenario};
 
 use crate::random::Random;
 
@@ -36,11 +36,17 @@ const FINAL: [Ending; 6] = [
     Ending::Unreadable,
 ];
 
+/// Of the channels, where Discord is unreliable: DCE asks it instead of playing its source.
+const ASKED_SHARE: u64 = 60;
+
 /// 6 to 12 channels.
-pub(super) fn draw(random: &mut Random) -> Scenario {
+pub(super) fn draw(random: &mut Random, asks_discord: bool) -> Scenario {
     let count = random.between(6, 12);
-    (0..count).fold(Scenario::new(), |scenario, number| {
-        scenario.channel((FIRST_ID + number).to_string(), channel(random))
+    let version = *random.pick(&[DceVersion::V2_47, DceVersion::V2_48]);
+    (0..count).fold(Scenario::new().version(version).hasty(true), |scenario, number| {
+        let channel = channel(random);
+        let asks = asks_discord && random.percent(ASKED_SHARE);
+        scenario.channel((FIRST_ID + number).to_string(), channel.asks_discord(asks))
     })
 }
 

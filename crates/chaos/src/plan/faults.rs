@@ -41,6 +41,10 @@ pub(crate) enum Fault {
     LoseCommits { lost: Lost, count: u64 },
     /// The disk of the workers is full.
     FillDisk { lasts: Duration },
+    /// Discord cannot be reached.
+    DiscordAway { lasts: Duration },
+    /// Read Message History of one channel is withdrawn.
+    HideHistory { which: u64, lasts: Duration },
 }
 
 /// A fault and its time since the first request.
@@ -53,7 +57,7 @@ pub(crate) struct TimedFault {
 impl Fault {
     /// Number of kinds.
     #[cfg(test)]
-    pub(crate) const KINDS: usize = 14;
+    pub(crate) const KINDS: usize = 16;
 
     /// The affected worker.
     pub(crate) const fn worker(&self) -> Option<usize> {
@@ -80,14 +84,16 @@ impl Fault {
             | Self::Refuse { lasts }
             | Self::Freeze { lasts }
             | Self::Delay { lasts, .. }
-            | Self::FillDisk { lasts } => *lasts,
+            | Self::FillDisk { lasts }
+            | Self::DiscordAway { lasts }
+            | Self::HideHistory { lasts, .. } => *lasts,
             Self::KillDce { .. } | Self::EndSessions { .. } | Self::Cut | Self::LoseCommits { .. } => {
                 Duration::ZERO
             }
         }
     }
 
-    /// Whether no worker can resume a run: faults of the database, the network and the disk.
+    /// Whether no worker can resume a run: faults of the database, the network, the disk and Discord.
     pub(crate) const fn affects_all_workers(&self) -> bool {
         !matches!(
             self,
@@ -140,11 +146,15 @@ fn draw_one(random: &mut Random, theme: Theme, worker: Option<usize>) -> Option<
     match theme {
         Theme::Database if random.percent(75) => Some(database_fault(random)),
         Theme::Network if random.percent(75) => Some(network_fault(random)),
-        Theme::Processes | Theme::Database | Theme::Network => processes_fault(random, worker),
-        Theme::Everything => match random.between(0, 9) {
+        Theme::Discord if random.percent(75) => Some(discord_fault(random)),
+        Theme::Processes | Theme::Database | Theme::Network | Theme::Discord => {
+            processes_fault(random, worker)
+        }
+        Theme::Everything => match random.between(0, 10) {
             0..=3 => processes_fault(random, worker),
             4..=5 => Some(database_fault(random)),
             6..=8 => Some(network_fault(random)),
+            9 => Some(discord_fault(random)),
             _ => Some(Fault::FillDisk { lasts: random.duration(2_000, 6_000) }),
         },
     }
@@ -182,5 +192,12 @@ fn network_fault(random: &mut Random) -> Fault {
         6 => Fault::Refuse { lasts: random.duration(1_000, 6_000) },
         7..=8 => Fault::Freeze { lasts: random.duration(1_000, 8_000) },
         _ => Fault::Delay { chunk: random.duration(5, 50), lasts: random.duration(2_000, 6_000) },
+    }
+}
+
+fn discord_fault(random: &mut Random) -> Fault {
+    match random.between(0, 1) {
+        0 => Fault::DiscordAway { lasts: random.duration(500, 6_000) },
+        _ => Fault::HideHistory { which: random.draw(), lasts: random.duration(500, 6_000) },
     }
 }

@@ -2,6 +2,7 @@
 //! that failed fails again, though not always at the first attempt.
 
 mod channels;
+mod discord;
 mod faults;
 mod load;
 
@@ -9,6 +10,7 @@ use std::time::Duration;
 
 use dce_standin::scenario::Scenario;
 
+pub(crate) use discord::DiscordPlan;
 pub(crate) use faults::{Fault, TimedFault};
 pub(crate) use load::{ExportPlan, FollowUp};
 
@@ -23,12 +25,14 @@ pub(crate) enum Theme {
     Database,
     /// Connections are cut, refused, frozen, slow, and lost at COMMIT.
     Network,
+    /// Discord refuses requests, drops them, withdraws the history, cannot be reached.
+    Discord,
     /// All of it, and a full disk.
     Everything,
 }
 
 impl Theme {
-    const ALL: [Self; 4] = [Self::Processes, Self::Database, Self::Network, Self::Everything];
+    const ALL: [Self; 5] = [Self::Processes, Self::Database, Self::Network, Self::Discord, Self::Everything];
 
     fn from_seed(seed: u64) -> Self {
         Self::ALL[crate::random::index(seed, Self::ALL.len())]
@@ -39,8 +43,14 @@ impl Theme {
             Self::Processes => "processes",
             Self::Database => "database",
             Self::Network => "network",
+            Self::Discord => "discord",
             Self::Everything => "everything",
         }
+    }
+
+    /// Whether Discord does anything wrong.
+    const fn has_unreliable_discord(self) -> bool {
+        matches!(self, Self::Discord | Self::Everything)
     }
 }
 
@@ -81,6 +91,8 @@ pub(crate) struct SeedPlan {
     pub(crate) deployment: Deployment,
     /// DCE's behaviour at each attempt at each channel.
     pub(crate) scenario: Scenario,
+    /// None: Discord does nothing wrong by itself.
+    pub(crate) discord: Option<DiscordPlan>,
     /// In the order of their time.
     pub(crate) exports: Vec<ExportPlan>,
     /// In the order of their time.
@@ -93,11 +105,12 @@ impl SeedPlan {
         let theme = Theme::from_seed(seed);
         let deployment = Deployment::draw(&mut random, theme);
         let lasts = random.duration(15_000, 25_000);
-        let scenario = channels::draw(&mut random);
+        let scenario = channels::draw(&mut random, theme.has_unreliable_discord());
         let ids: Vec<String> = scenario.channels.keys().cloned().collect();
         let exports = load::draw(&mut random, &ids, lasts);
         let faults = faults::draw(&mut random, theme, &deployment, lasts);
-        Self { seed, theme, deployment, scenario, exports, faults }
+        let discord = theme.has_unreliable_discord().then(|| DiscordPlan::draw(&mut random, &scenario));
+        Self { seed, theme, deployment, scenario, discord, exports, faults }
     }
 }
 
