@@ -42,6 +42,7 @@ pub(crate) fn make_reliable<'a>(discord: &FakeDiscord, channels: impl IntoIterat
     discord.back();
     for channel in channels {
         discord.hide_history(channel, false);
+        discord.lift_scripted_refusals(channel);
     }
 }
 

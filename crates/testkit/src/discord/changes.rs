@@ -46,6 +46,8 @@ pub(super) struct Changes {
     /// No page ends inside a millisecond.
     pub(super) keeps_milliseconds_whole: bool,
     pub(super) access: Access,
+    /// What the latest attempt was scripted to be refused is granted.
+    pub(super) lifts_scripted_refusals: bool,
     pub(super) last_message_id: LastMessageId,
 }
 

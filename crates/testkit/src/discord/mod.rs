@@ -189,6 +189,12 @@ impl FakeDiscord {
         self.change(channel, |changes| changes.restrict(Access::MessagesForbidden, are_forbidden));
     }
 
+    /// Grants from now on what scripted attempts are refused: a run that asks before it starts DCE would otherwise be
+    /// refused for ever.
+    pub fn lift_scripted_refusals(&self, channel: &str) {
+        self.change(channel, |changes| changes.lifts_scripted_refusals = true);
+    }
+
     /// Adds a message, or replaces the one of its id.
     pub fn post(&self, channel: &str, post: Post) {
         self.change(channel, |changes| changes.post(post));

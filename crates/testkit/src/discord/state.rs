@@ -131,7 +131,9 @@ impl State {
         if let Some(guild) = info.guild_id().filter(|_| !self.read.contains(id)) {
             self.unread.insert((guild.to_owned(), id.to_owned()));
         }
-        Ok(Some(CurrentChannel { info, messages, refusal: truth.refusal }))
+        let is_lifted = self.changes(id).lifts_scripted_refusals;
+        let refusal = truth.refusal.filter(|_| !is_lifted);
+        Ok(Some(CurrentChannel { info, messages, refusal }))
     }
 
     /// The channels of a server whose messages are to be read for members and roles; each is returned once.
