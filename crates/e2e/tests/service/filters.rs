@@ -24,11 +24,12 @@ async fn cursor(service: &Service) -> Option<String> {
 
 #[tokio::test]
 async fn a_rare_filter_over_dropped_connections_stores_its_matches_and_counts_the_rest() {
-    const MESSAGES: usize = 8000;
+    const MESSAGES: usize = 50_000;
     const DROPS: usize = 5;
+    const READ_PER_DROP: usize = 7000;
     let mut document = Document::generated(MESSAGES as u64);
-    let matches = mark(&mut document, &[0, 4321, MESSAGES - 2]);
-    let drops = (0..DROPS).map(|_| Attempt::ends_after(1000, Ending::Dropped));
+    let matches = mark(&mut document, &[0, 24_321, MESSAGES - 2]);
+    let drops = (0..DROPS).map(|_| Attempt::ends_after(READ_PER_DROP as u64, Ending::Dropped));
     let channel = drops.fold(document.channel(), Channel::attempt);
     let service = Service::start(&Scenario::new().channel(CHANNEL, channel)).await;
     let job_id = service.export(&json!({ "channel_id": CHANNEL, "filter": "NEEDLE ~from:nobody" })).await;
@@ -49,13 +50,13 @@ async fn a_rare_filter_over_dropped_connections_stores_its_matches_and_counts_th
     assert_eq!(stored(&service.pool(), CHANNEL).await.into_keys().collect::<Vec<_>>(), matches);
     assert_eq!(cursor(&service).await, Some(document.id(MESSAGES - 1)), "the cursor is that of reading");
 
-    // DCE reads without a filter, and a resume repeats nothing but the cursor's millisecond: one of its 1,000 messages.
+    // DCE reads without a filter, and a resume repeats nothing but the cursor's millisecond: one of its messages.
     let attempts = service.scenario.attempts_at(CHANNEL);
     assert_eq!(attempts.len(), DROPS + 1);
     for (number, attempt) in attempts.iter().enumerate() {
         assert_eq!(attempt.option("--filter"), None);
         let after = (number > 0).then(|| {
-            let cursor: Snowflake = document.id(number * 999).parse().unwrap();
+            let cursor: Snowflake = document.id(number * (READ_PER_DROP - 1)).parse().unwrap();
             cursor.first_of_millisecond().before().to_string()
         });
         assert_eq!(attempt.option("--after"), after.as_deref(), "attempt {number}");
