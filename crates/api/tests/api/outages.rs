@@ -207,7 +207,7 @@ async fn the_start_waits_for_the_database() {
     process.line(SOON, "database.unreachable").await;
     let _proxy = Proxy::start(&database, port).await;
     let base = base(&process).await;
-    let ready = reqwest::get(format!("{base}/readyz")).await.unwrap();
+    let ready = client().get(format!("{base}/readyz")).send().await.unwrap();
     assert_eq!(ready.status(), 200, "it has migrated the empty database");
 }
 
