@@ -35,7 +35,9 @@ pub(crate) const FAST_CHANNELS: [&str; 4] =
     ["812000000000000001", "812000000000000002", "812000000000000003", "812000000000000004"];
 /// The first of the channels of one message.
 pub(crate) const FIRST_SINGLE: u64 = 820_000_000_000_000_001;
-/// Requests whose latency is measured.
+/// Channels of one message.
+pub(crate) const SINGLES: u64 = 500;
+/// Requests whose latency is measured, at most one for each channel of one message.
 pub(crate) const POSTS: u64 = 200;
 /// Messages per second of the real DCE (2.47, its JSON to a local disk).
 const DCE_RATE: u32 = 6_000;
@@ -57,7 +59,7 @@ pub(crate) fn scenario(background: u32) -> Scenario {
         })
     };
     let channels = four(four(channels, PACED_CHANNELS, DCE_RATE), FAST_CHANNELS, 0);
-    (0..POSTS).fold(channels, |scenario, number| {
+    (0..SINGLES).fold(channels, |scenario, number| {
         scenario.channel((FIRST_SINGLE + number).to_string(), Channel::generated(1, number))
     })
 }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::channels::{FAST_CHANNELS, PACED_CHANNELS, PACED_MESSAGES};
+use crate::channels::{FAST_CHANNELS, FIRST_SINGLE, PACED_CHANNELS, PACED_MESSAGES, SINGLES};
 use crate::dce_exit;
 use crate::measured_service::MeasuredService;
 use crate::report::{Line, Unit, milliseconds};
@@ -19,7 +19,8 @@ pub(crate) async fn lines(
     runs: u32,
     long_runs: u32,
 ) -> anyhow::Result<Vec<Line>> {
-    let (mut paced, mut fast, mut cancels, mut takeovers) = (vec![], vec![], vec![], vec![]);
+    let (mut paced, mut fast, mut cancels) = (vec![], vec![], vec![]);
+    let (mut singles, mut takeovers) = (vec![], vec![]);
     for run in 1..=runs {
         eprintln!("two workers: {run} of {runs}");
         paced.push(speedup(service, &PACED_CHANNELS).await?);
@@ -28,7 +29,9 @@ pub(crate) async fn lines(
         cancels.push(milliseconds(cancel(service, PACED_CHANNELS[0]).await?));
     }
     for run in 1..=long_runs {
-        eprintln!("a killed worker: {run} of {long_runs}");
+        eprintln!("500 exports, a killed worker: {run} of {long_runs}");
+        service.clear_archive().await?;
+        singles.push(milliseconds(single_messages(service).await?));
         service.clear_archive().await?;
         takeovers.push(milliseconds(takeover(service, PACED_CHANNELS[0], PACED_MESSAGES).await?));
     }
@@ -40,6 +43,12 @@ pub(crate) async fn lines(
             "≥ 1.8",
         )?,
         Line::new("four exports at full speed: time of one worker ÷ time of two", Unit::Ratio, fast, "")?,
+        Line::new(
+            "500 exports of one message each, two workers, each end confirmed by Discord",
+            Unit::Milliseconds,
+            singles,
+            "≤ 60,000",
+        )?,
         Line::new("cancel of a running export: DCE gone", Unit::Milliseconds, cancels, "≤ 1,000")?,
         Line::new(
             "`kill -9` of a worker: its run started again elsewhere",
@@ -66,6 +75,32 @@ async fn exports(service: &MeasuredService<'_>, channels: &[&str]) -> anyhow::Re
     let start = Instant::now();
     try_join_all(channels.iter().map(|channel| service.export(channel, POLL))).await?;
     Ok(start.elapsed())
+}
+
+/// Exports every channel of one message with two workers; returns the time from the first request to the last end.
+async fn single_messages(service: &mut MeasuredService<'_>) -> anyhow::Result<Duration> {
+    service.start_second_worker().await?;
+    let start = Instant::now();
+    let mut exports = Vec::new();
+    for number in 0..SINGLES {
+        exports.push(service.submit(&(FIRST_SINGLE + number).to_string()).await?);
+    }
+    loop {
+        let (ended, verified): (i64, i64) = sqlx::query_as(
+            "SELECT count(finished_at), count(verified_at) FROM exports WHERE job_id = ANY ($1::text[]::uuid[])",
+        )
+        .bind(&exports)
+        .fetch_one(&service.pool)
+        .await?;
+        if ended.unsigned_abs() == SINGLES {
+            ensure!(verified == ended, "{verified} of {ended} ends are verified");
+            break;
+        }
+        tokio::time::sleep(POLL).await;
+    }
+    let took = start.elapsed();
+    service.stop_second_worker().await?;
+    Ok(took)
 }
 
 /// The time from `kill -9` of the only busy worker to the start of the next attempt on the other one, which completes.
