@@ -140,10 +140,7 @@ impl<'a> BatchWriter<'a> {
         in_order: bool,
         range: &ReadRange,
     ) -> Result<(), WriteError> {
-        {
-            let mut newest = lock(&self.newest_export);
-            *newest = newest.max(batch.newest_export());
-        }
+        self.note_export(batch.newest_export());
         let window = self.window.filter(|_| in_order);
         let covered = window
             .and_then(|window| window.completed_by(range))
@@ -167,6 +164,12 @@ impl<'a> BatchWriter<'a> {
         let Some(range) = range else { return Ok(()) };
         let present = &read.present_at_end();
         self.commit(Work::MarkRest(Coverage { range, present }, end.as_of), |mark, _| mark.clone()).await
+    }
+
+    /// Notes when a document was begun; `None`: it does not say.
+    pub(super) fn note_export(&self, exported_at: Option<DateTime<Utc>>) {
+        let mut newest = lock(&self.newest_export);
+        *newest = newest.max(exported_at);
     }
 
     /// Writes the last checkpoint, if the database lacks it. `complete`: no message will come below the last one.
@@ -254,7 +257,8 @@ impl<'a> BatchWriter<'a> {
                 Ok(Done::All)
             }
             Work::MarkRest(covered, as_of) => {
-                let as_of = as_of.or(*lock(&self.newest_export));
+                // DCE read afterwards, too; Discord's `Date` has whole seconds.
+                let as_of = as_of.max(*lock(&self.newest_export));
                 self.mark(connection, covered, None, as_of).await
             }
             Work::Batch(batch, covered) => {

@@ -27,7 +27,10 @@ pub(crate) async fn write_all(
     while open || !in_flight.is_empty() {
         tokio::select! {
             delivery = delivered.recv(), if open && in_flight.len() < writer.parallelism() => match delivery {
-                Some(Delivery::Channel(header)) => writer.checkpoints().describe(channel(*header)),
+                Some(Delivery::Channel(header)) => {
+                    writer.note_export(header.exported_at);
+                    writer.checkpoints().describe(channel(*header));
+                }
                 Some(Delivery::Rows { batch, in_order, range }) => {
                     // The cursor may be inside the millisecond that this batch continues: a resume could not tell whether
                     // rows below it are counted.
