@@ -13,9 +13,7 @@ use tokio::time::timeout;
 use crate::attempt_outcome::{AttemptOutcome, ReadOutcome, StopReason, decide_outcome};
 use crate::conclusion::{Conclusion, Through};
 use crate::context::WorkerContext;
-use crate::dce::{
-    DceProcess, Exit, ExitFlag, ExportArguments, Follower, Launch, Parts, environment, reported_empty,
-};
+use crate::dce::{DceProcess, Exit, ExitFlag, ExportArguments, Follower, Launch, Parts, environment};
 use crate::ingest::read::source::Author;
 use crate::ingest::{Ingest, Ingested};
 use crate::lease::{Instruction, LAST_WRITES, Lease};
@@ -143,7 +141,7 @@ async fn read(
     match unless_instructed(pin!(last_writes), lease, instruction).await {
         ReadOutcome::Through => {
             let seen = ingest.read_summary();
-            let through = Through { started, seen, reported_empty: reported_empty(&exit.stderr) };
+            let through = Through { started, seen };
             conclusion.after_reading(lease, through, report).await
         }
         ReadOutcome::Ended(AttemptOutcome::Failed(failure)) => {

@@ -37,8 +37,6 @@ pub(crate) struct Conclusion<'a> {
 pub(crate) struct Through<'a> {
     pub(crate) started: Instant,
     pub(crate) seen: &'a ReadSummary,
-    /// Whether DCE reported that the window is empty.
-    pub(crate) reported_empty: bool,
 }
 
 /// What comes of the proof.
@@ -133,12 +131,17 @@ impl Conclusion<'_> {
     /// Asks Discord whether the run has read everything, and completes it if so. `through`: of this attempt, if it started
     /// DCE.
     async fn conclude(self, through: Option<Through<'_>>, report: &mut AttemptReport) -> Concluded {
-        let reported_empty = through.is_some_and(|through| through.reported_empty);
         let Some(client) = self.context.discord.verifier() else {
-            return Concluded::Ended(self.complete(None, reported_empty).await);
+            return Concluded::Ended(self.complete(None).await);
         };
         // However the attempt ends from now on, the next one asks before it starts DCE.
         report.through = true;
+        if let Some((through, late)) = through.zip(self.run.reread_from)
+            && !through.seen.lacks(late)
+        {
+            // Read by now: the next attempt may ask, too, instead of reading it again.
+            report.reread = Reread::Nothing;
+        }
         let position = Position {
             cursor: self.ingest.final_checkpoint().await.cursor,
             start: self.run.start_at.and_then(Snowflake::first_at).map(Snowflake::before),
@@ -148,14 +151,21 @@ impl Conclusion<'_> {
         let started = through.map(|through| through.started);
         let question = Question { channel_id: self.run.channel_id, upper: self.run.upper, position, started };
         let mut inquiry = Inquiry::new(client, &self.context.control);
-        let answer = self.announced(inquiry.prove(question)).await;
+        let mut answer = self.announced(inquiry.prove(question)).await;
+        if let Err(Refusal::Failed(failure)) = &answer
+            && needs_confirmation(failure.kind)
+        {
+            // DCE has just read with this token: a single refusal must not end the run, or stop every worker.
+            let confirmed = inquiry.confirm(failure.clone(), self.run.channel_id).await;
+            answer = Err(Refusal::Failed(confirmed));
+        }
         report.discord_requests += i64::from(inquiry.requests());
         Concluded::Ended(match answer {
             Ok(Outcome::Proven(proof)) => {
                 report.upper = Some(proof.bound);
-                self.complete(Some(proof), reported_empty).await
+                self.complete(Some(proof)).await
             }
-            Ok(Outcome::NotVerified) | Err(Refusal::NotAllowed) => self.complete(None, reported_empty).await,
+            Ok(Outcome::NotVerified) | Err(Refusal::NotAllowed) => self.complete(None).await,
             Ok(Outcome::Short(short)) => {
                 report.upper = Some(short.bound);
                 if through.is_some() {
@@ -183,15 +193,14 @@ impl Conclusion<'_> {
         tokio::join!(asking, announce).0
     }
 
-    /// Marks the rest as missing and completes the run. Without a proof, because there can be none, DCE's word counts.
-    async fn complete(self, proof: Option<Proof>, reported_empty: bool) -> AttemptOutcome {
-        let end = WindowEnd {
-            upper: proof.map_or(self.run.upper, |proof| proof.bound),
-            as_of: proof.and_then(|proof| proof.answered_at),
-            is_proven: proof.is_some() || reported_empty,
-        };
-        if let Err(error) = self.ingest.mark_rest(&end).await {
-            return write_failure(&error);
+    /// Completes the run. Without a proof, because there can be none, DCE's word counts; but only a proof shows that the rest
+    /// is missing.
+    async fn complete(self, proof: Option<Proof>) -> AttemptOutcome {
+        if let Some(Proof { bound, answered_at, .. }) = proof {
+            let end = WindowEnd { upper: bound, as_of: answered_at };
+            if let Err(error) = self.ingest.mark_rest(&end).await {
+                return write_failure(&error);
+            }
         }
         let mut last = self.ingest.final_checkpoint().await;
         last.cursor = last.cursor.max(proof.and_then(|proof| proof.cursor));

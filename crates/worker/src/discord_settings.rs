@@ -13,7 +13,7 @@ pub(crate) struct DiscordArguments {
     /// Discord bot token. The worker passes it to DiscordChatExporter only in an environment variable. Required
     #[arg(long, env, hide_env_values = true, value_name = "TOKEN")]
     discord_token: Option<String>,
-    /// Whether the worker itself may ask Discord with the token of a user. Discord's terms forbid automated user accounts
+    /// Allow the worker itself to use a user's token. Discord's terms forbid automated user accounts
     /// and Discord bans them. false: with a user token, exports complete as with DISCORD_VERIFY=false
     #[arg(long, env, hide_env_values = true, value_name = "BOOL", default_value = "false")]
     allow_user_token: String,

@@ -59,8 +59,8 @@ pub struct RawSettings {
     database: DatabaseArguments,
     #[command(flatten)]
     discord: DiscordArguments,
-    /// Whether Discord itself is asked, after DiscordChatExporter has ended, whether anything was left unread. false: an
-    /// export completes on DiscordChatExporter's word, with the warning not_verified
+    /// Ask Discord after each export whether anything was left unread. false: exports complete on DiscordChatExporter's
+    /// report, with the warning not_verified
     #[arg(long, env, hide_env_values = true, value_name = "BOOL", default_value = "true")]
     discord_verify: String,
     /// Number of workers that reach Discord from one IP address, 1 to 1000. They share Discord's limit of 10,000 refused

@@ -22,6 +22,7 @@ mod proof_access;
 mod proof_changes;
 mod proof_losses;
 mod proof_outages;
+mod proof_races;
 mod proof_service;
 mod proof_setting;
 mod proof_trap;

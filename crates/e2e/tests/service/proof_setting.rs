@@ -1,9 +1,9 @@
 //! Who may switch the proof off, and what clients are told then.
 
-use dce_standin::scenario::{Channel, Scenario};
+use dce_standin::scenario::{Attempt, Channel, Ending, Scenario};
 use dce_testkit::discord::Route;
 use dce_testkit::service::Service;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 const CHANNEL: &str = "42";
 
@@ -51,6 +51,31 @@ async fn without_discord_verify_nobody_asks_and_clients_are_warned() {
     assert_not_verified(&export);
     assert_eq!(export["discord_requests"], 0);
     assert!(service.discord.requests().is_empty());
+}
+
+#[tokio::test]
+async fn without_a_proof_an_update_marks_nothing_behind_the_last_message() {
+    let lying = Channel::generated(50, 3)
+        .attempt(Attempt::ends(Ending::Complete))
+        .attempt(Attempt::ends_after(20, Ending::Complete))
+        .attempt(Attempt::ends_after(0, Ending::Complete));
+    let mut service = Service::api_only(&Scenario::new().channel(CHANNEL, lying), &[]).await;
+    service.add_worker(&[("DISCORD_VERIFY", "false")]).await;
+    for count in [50, 20, 0] {
+        let job_id = service.export(&json!({ "channel_id": CHANNEL, "on_conflict": "update" })).await;
+        let export = service.ended(&job_id).await;
+        assert_eq!(
+            (&export["status"], &export["message_count"]),
+            (&"completed".into(), &count.into()),
+            "{export}"
+        );
+        assert_not_verified(&export);
+        let marked: i64 = sqlx::query_scalar("SELECT count(*) FROM messages WHERE missing_since IS NOT NULL")
+            .fetch_one(&service.pool())
+            .await
+            .unwrap();
+        assert_eq!(marked, 0, "{export}");
+    }
 }
 
 #[tokio::test]

@@ -10,11 +10,9 @@ use nix::sys::signal::Signal;
 use super::classify_exception::{RefusedRequest, classify_exception};
 use super::exit::Exit;
 use super::sanitize::{sanitize, strip_quoted};
-use super::stderr::Stderr;
 
 const ERROR: &str = "ERROR";
 const FAILED_CHANNELS: &str = "Failed to export the following channel(s):";
-const WARNINGS: &str = "Warnings reported for the following channel(s):";
 const NOTHING_EXPORTED: &str = "Export failed.";
 const SEVERAL_CHANNELS: &str = "Attempted to export multiple channels, but the output path";
 const IS_A_FORUM: &str =
@@ -57,17 +55,6 @@ pub fn classify(exit: &Exit) -> Option<Failure> {
             Some(Failure::new(FailureKind::WorkerError).with_detail("the exit status is unknown"))
         }
     }
-}
-
-/// Whether DCE reported that the channel or the range is empty. DCE does so only if the channel's newest message
-/// is before the range, not for every empty result.
-pub fn reported_empty(stderr: &Stderr) -> bool {
-    let mut lines = stderr.as_str().lines().map(str::trim_end).skip_while(|line| *line != WARNINGS).skip(1);
-    lines.any(|line| {
-        let line = line.strip_suffix("; an empty file will be created.").unwrap_or(line);
-        line.ends_with(" does not contain any messages")
-            || line.ends_with(" does not contain any messages within the specified period")
-    })
 }
 
 /// The failure of a process that a signal ended. .NET prints the reason for an abort on stderr.

@@ -24,7 +24,7 @@ mod help;
 mod sanitize;
 
 pub use arguments::{ArgumentsError, ExportArguments};
-pub use classify_stderr::{classify, reported_empty};
+pub use classify_stderr::classify;
 pub use environment::environment;
 pub use exit::Exit;
 pub use follower::{ExitFlag, Follower};

@@ -39,7 +39,7 @@ pub(super) async fn attempt(
         let Ingested { read, mut written } = ingest.run(documents, |_| {}).await;
         if written.is_ok() {
             // No other attempt resumes from a cursor, so all committed batches count, in any order.
-            written = ingest.finish(true, false).await;
+            written = ingest.finish().await;
         }
         (read, written)
     };

@@ -105,14 +105,9 @@ impl<'a> Ingest<'a> {
         self.writer.checkpoints().completed().await
     }
 
-    /// Writes the rest after the last batch. `is_complete`: the source was read to the end of the run's window.
-    /// `reported_empty`: DCE reported that the window is empty.
-    pub async fn finish(&self, is_complete: bool, reported_empty: bool) -> Result<(), WriteError> {
-        if is_complete {
-            let end = WindowEnd { upper: self.run.upper, as_of: None, is_proven: reported_empty };
-            self.mark_rest(&end).await?;
-        }
-        self.writer.finish(is_complete).await
+    /// Writes the last checkpoint of a source that was read to its end: messages out of order count, too.
+    pub async fn finish(&self) -> Result<(), WriteError> {
+        self.writer.finish(true).await
     }
 
     /// The run's position as the database knows it.

@@ -56,5 +56,5 @@ fn unconfirmed(reported: &Failure, answer: Option<String>) -> Failure {
     let reason = reported.detail.as_deref().unwrap_or(reported.kind.message());
     let answer = answer.unwrap_or_else(|| "Discord did not confirm it".to_owned());
     Failure::new(FailureKind::DiscordUnavailable)
-        .with_detail(format!("DiscordChatExporter reported {}: {reason}; {answer}", reported.kind.code()))
+        .with_detail(format!("{} was reported: {reason}; {answer}", reported.kind.code()))
 }

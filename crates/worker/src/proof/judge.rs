@@ -66,6 +66,15 @@ pub struct Bounds {
     pub attempt_start: Option<Snowflake>,
 }
 
+impl Bounds {
+    /// A bound that a late message is below, so that the next attempt can read it: a bound that was lowered to the attempt's
+    /// start may be below it.
+    pub fn above(self, bound: Snowflake, late: Option<Snowflake>) -> Snowflake {
+        let upper = self.now.map_or(self.upper, |now| now.min(self.upper));
+        if late.is_some_and(|late| late >= bound) { upper } else { bound }
+    }
+}
+
 /// The verdict on a page.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
@@ -204,6 +213,22 @@ mod tests {
         assert_eq!(proven(&page, bounds(ms(9)), from_3), Some((ms(9), vec![])));
         let from_2 = Position { start: Some(Snowflake::new(ms(3) - 1)), ..from_3 };
         assert_eq!(short(&page, bounds(ms(9)), from_2), Some(ms(3)));
+    }
+
+    #[test]
+    fn a_late_message_is_never_above_the_bound_below_which_it_is_read_again() {
+        let started = Bounds { attempt_start: Some(Snowflake::new(ms(5))), ..bounds(ms(90)) };
+        let seen = SeenAbove(vec![ms(8)], 0);
+        let position = Position { seen: Some(&seen), ..at(ms(8)) };
+        let page = [ms(20), ms(8), ms(6), ms(2)].map(message);
+        let Verdict::Proven { bound, suspects, .. } = judge(&page, started, position) else {
+            panic!("what is newer than the attempt is not missed")
+        };
+        assert_eq!(bound, Snowflake::new(ms(5)), "lowered to the attempt's start");
+        let late = suspects.iter().map(|suspect| suspect.id).max();
+        assert_eq!(late, Some(Snowflake::new(ms(6))));
+        assert_eq!(started.above(bound, late), Snowflake::new(ms(90)));
+        assert_eq!(started.above(bound, None), bound);
     }
 
     #[test]

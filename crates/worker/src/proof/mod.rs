@@ -102,6 +102,10 @@ impl<'a> Inquiry<'a> {
         let mut is_readable = false;
         loop {
             let answer = self.messages(question.channel_id, PAGE, Place::Before(upper)).await?;
+            let cursor = question.position.cursor;
+            if has_unplaced_news(&answer.value, cursor.max(question.position.start)) {
+                return Ok(Outcome::Short(Shortfall { bound: upper, cursor, newest: None, late: None }));
+            }
             let page = listed(&answer.value);
             let newest = page.iter().map(|message| message.id).max();
             let clock = answer.date.map(DiscordClock::new);
@@ -113,7 +117,6 @@ impl<'a> Inquiry<'a> {
                     .zip(elapsed)
                     .and_then(|(clock, elapsed)| clock.start_of_attempt(elapsed)),
             };
-            let cursor = question.position.cursor;
             let proof = Proof { bound: upper, newest, cursor, answered_at: answer.date };
             return match judge(&page, bounds, question.position) {
                 Verdict::AskBelow(bound) => {
@@ -134,11 +137,15 @@ impl<'a> Inquiry<'a> {
                 Verdict::Proven { bound, newest, cursor, suspects } => {
                     Ok(match self.late(question.channel_id, &suspects).await? {
                         None => Outcome::Proven(Proof { bound, newest, cursor, ..proof }),
-                        late => Outcome::Short(Shortfall { bound, cursor, newest: None, late }),
+                        late => {
+                            let bound = bounds.above(bound, late);
+                            Outcome::Short(Shortfall { bound, cursor, newest: None, late })
+                        }
                     })
                 }
                 Verdict::Short { bound, newest, suspects } => {
                     let late = self.late(question.channel_id, &suspects).await?;
+                    let bound = bounds.above(bound, late);
                     Ok(Outcome::Short(Shortfall { bound, cursor, newest: Some(newest), late }))
                 }
             };
@@ -181,6 +188,12 @@ impl<'a> Inquiry<'a> {
     }
 }
 
+/// Whether Discord lists a message without an id before any message that was read or not asked for, the newest first. It is
+/// newer than what was read, then; `reach`: the newest id that was read or not asked for.
+fn has_unplaced_news(page: &[MessageStub], reach: Option<Snowflake>) -> bool {
+    page.iter().map(|message| message.id).take_while(|id| id.is_none() || *id > reach).any(|id| id.is_none())
+}
+
 /// The messages of a page that have an id. One without an id cannot be placed; DCE cannot read it either.
 fn listed(page: &[MessageStub]) -> Vec<Listed> {
     let listed = |stub: &MessageStub| {
@@ -201,8 +214,34 @@ impl From<Shortfall> for Failure {
             }
             (Some(newest), None) => format!("Discord has message {newest}"),
             (None, Some(late)) => format!("message {late} became visible after later ones were read"),
-            (None, None) => "Discord has further messages".to_owned(),
+            (None, None) => "Discord lists a message without an id".to_owned(),
         };
         Self::new(FailureKind::OutputShort).with_detail(format!("{unread}; {end}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_without_an_id_is_news_unless_a_read_one_is_listed_before_it() {
+        let page = |ids: &[Option<u64>]| -> Vec<MessageStub> {
+            let stub =
+                |id: &Option<u64>| MessageStub { id: id.map(Snowflake::new), ..MessageStub::default() };
+            ids.iter().map(stub).collect()
+        };
+        let read = Some(Snowflake::new(5));
+        for (ids, is_news) in [
+            (vec![None], true),
+            (vec![None, Some(5)], true),
+            (vec![Some(7), None, Some(5)], true),
+            (vec![Some(5), None, Some(3)], false),
+            (vec![Some(7), Some(6)], false),
+            (vec![], false),
+        ] {
+            assert_eq!(has_unplaced_news(&page(&ids), read), is_news, "{ids:?}");
+        }
+        assert!(has_unplaced_news(&page(&[Some(7), None]), None), "nothing was read");
     }
 }

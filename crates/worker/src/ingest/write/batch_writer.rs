@@ -157,10 +157,7 @@ impl<'a> BatchWriter<'a> {
     pub(crate) async fn mark_rest(&self, read: &ReadSummary, end: &WindowEnd) -> Result<(), WriteError> {
         let Some(window) = self.window else { return Ok(()) };
         let mark = self.checkpoints.low_water_mark().await;
-        let has_read = mark.next_batch() > 0 || end.is_proven;
-        let range = window
-            .rest(read.end(), mark.checkpoint().cursor, end.upper)
-            .filter(|_| has_read && mark.has_all());
+        let range = window.rest(read.end(), mark.checkpoint().cursor, end.upper).filter(|_| mark.has_all());
         let Some(range) = range else { return Ok(()) };
         let present = &read.present_at_end();
         self.commit(Work::MarkRest(Coverage { range, present }, end.as_of), |mark, _| mark.clone()).await

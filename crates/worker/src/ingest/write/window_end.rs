@@ -10,7 +10,4 @@ pub struct WindowEnd {
     pub upper: Snowflake,
     /// When Discord was asked. `None`: when the newest document was written.
     pub as_of: Option<DateTime<Utc>>,
-    /// Whether more than the documents shows that nothing is missing at the end. Otherwise an attempt without a message proves
-    /// nothing, because a bot without the permission to read the history gets an empty list.
-    pub is_proven: bool,
 }
